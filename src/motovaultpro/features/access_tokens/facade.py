@@ -1,0 +1,5 @@
+"""Bearer access tokens for the capsules above."""
+
+from motovaultpro.features.access_tokens.service import AccessTokens
+
+__all__ = ["AccessTokens"]

@@ -1,0 +1,9 @@
+from motovaultpro.core.errors import ConflictError
+
+
+class KeyNameTakenError(ConflictError):
+    code = "name_taken"
+
+
+class TooManyKeysError(ConflictError):
+    code = "too_many_keys"

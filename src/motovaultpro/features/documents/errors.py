@@ -1,0 +1,5 @@
+from motovaultpro.core.errors import ConflictError
+
+
+class DocumentInUseError(ConflictError):
+    code = "document_in_use"
