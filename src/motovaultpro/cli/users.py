@@ -1,0 +1,66 @@
+"""`motovault users`: the first owner, forgotten passwords, and who there is."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
+
+import typer
+
+from motovaultpro.cli.settings import settings_or_exit
+from motovaultpro.core.database import Database
+from motovaultpro.core.errors import NotFoundError
+from motovaultpro.core.settings import Settings
+from motovaultpro.features.accounts import facade as accounts
+from motovaultpro.features.accounts.contracts import Account
+from motovaultpro.features.users import facade as users
+
+T = TypeVar("T")
+
+app = typer.Typer(no_args_is_help=True, help="The people who can sign in.")
+
+
+@app.command("setup-link")
+def setup_link() -> None:
+    """Print the path of a new one-time link to create the first owner; nothing once there is one."""
+    path = _with_database(settings_or_exit(), users.setup_link)
+    if path is not None:
+        typer.echo(path)
+
+
+@app.command("reset-link")
+def reset_link(name: Annotated[str, typer.Argument(help="The user's name.")]) -> None:
+    """Print a one-time link with which the user chooses a new password."""
+    settings = settings_or_exit()
+    lifetime = settings.security.reset_token_lifetime
+    try:
+        link = _with_database(settings, lambda db: users.password_link(db, name, lifetime))
+    except NotFoundError as error:
+        typer.echo(f"motovault: {error.detail}", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(settings.server.public_url + link.path)
+
+
+@app.command("list")
+def list_users() -> None:
+    """Print everybody: id, name, roles, and whether they are disabled."""
+    for account in _with_database(settings_or_exit(), _everybody):
+        roles = ", ".join(sorted({role.value for role in account.roles.values()}))
+        state = "disabled" if account.is_disabled else ""
+        typer.echo(f"{account.user_id}\t{account.name or '(not signed in yet)'}\t{roles}\t{state}")
+
+
+async def _everybody(database: Database) -> list[Account]:
+    async with database.system_session() as session:
+        return await accounts.everybody(session)
+
+
+def _with_database(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
+    async def run() -> T:
+        database = Database(settings.database)
+        await database.open()
+        try:
+            return await work(database)
+        finally:
+            await database.close()
+
+    return asyncio.run(run())
