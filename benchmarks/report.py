@@ -125,7 +125,7 @@ class Report:
                 finding.verdict,
             )
         self._console.print(table)
-        self._data[title] = [_finding_data(finding) for finding in findings]
+        self._data[title.replace(" ", "_")] = [_finding_data(finding) for finding in findings]
         self._findings += findings
 
     def conclude(self) -> None:

@@ -33,7 +33,7 @@ LIFESPAN_SECONDS = 30
 @pytest.fixture(scope="session", autouse=True)
 def _logging() -> None:
     """As in production: unconfigured, structlog draws every traceback in colours, and that takes seconds."""
-    configure_logging(ObservabilitySettings(log_level="warning"))
+    configure_logging(ObservabilitySettings(log_level="debug"))
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 import asyncio
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -114,8 +113,8 @@ async def test_works_as_a_process_until_it_is_told_to_stop(
         "MVP_SECURITY__SECRET_KEY": uuid4().hex,
         "MVP_SERVER__METRICS_PORT": str(port),
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "motovaultpro.cli", "worker"], env=environment
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "motovaultpro.cli", "worker", env=environment
     )
     try:
         delivered = "SELECT count(*) FROM outbox WHERE delivered_at IS NOT NULL"
@@ -129,6 +128,9 @@ async def test_works_as_a_process_until_it_is_told_to_stop(
             metrics = (await client.get(f"http://{LOOPBACK}:{port}/metrics")).text
         assert 'motovault_jobs_total{job="deliver_event",outcome="succeeded"} 1.0' in metrics
         process.send_signal(signal.SIGTERM)
-        assert process.wait(15) == 0
+        async with asyncio.timeout(15):
+            assert await process.wait() == 0
     finally:
-        process.kill()
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

@@ -4,10 +4,11 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import APIRouter, Depends, FastAPI
+from fastapi.routing import APIRoute
 
 from motovaultpro import __version__
 from motovaultpro.core.clock import Clock, system_clock
-from motovaultpro.core.dependencies import SECURITY_SCHEMES, get_actor
+from motovaultpro.core.dependencies import get_actor
 from motovaultpro.core.http.middleware import RequestMiddleware
 from motovaultpro.core.http.openapi import install_openapi
 from motovaultpro.core.http.problems import install_error_handlers
@@ -73,15 +74,20 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
     app.state.clock = clock
     app.state.ready = False
     for router in SIGNED_IN:
-        app.include_router(router, dependencies=[Depends(get_actor), *SECURITY_SCHEMES])
-    for router in (*PUBLIC, health_router(_health(app))):
+        app.include_router(router, dependencies=[Depends(get_actor)])
+    public = (*PUBLIC, health_router(_health(app)))
+    for router in public:
         app.include_router(router)
     install_error_handlers(app)
-    install_openapi(app)
+    install_openapi(app, public={route.path for router in public for route in _routes(router)})
     app.add_middleware(
         RequestMiddleware, settings=settings.server, is_upload=lambda path: path == UPLOAD_PATH
     )
     return app
+
+
+def _routes(router: APIRouter) -> list[APIRoute]:
+    return [route for route in router.routes if isinstance(route, APIRoute)]
 
 
 @asynccontextmanager

@@ -122,6 +122,32 @@ async def test_a_connection_killed_right_after_its_use_costs_a_repeat(
     assert await retry_transient(lambda: backend(database)) != first
 
 
+@pytest.mark.parametrize("rested", [False, True])
+async def test_all_connections_killed_at_once_cost_one_repeat_at_most(
+    open_database: OpenDatabase, postgres: Postgres, rested: bool
+) -> None:
+    database: Database = await open_database(pool_min=5, pool_max=5)
+    together = asyncio.Barrier(5)
+
+    async def use() -> int:
+        async with database.session(TENANT) as session:
+            pid: int = (await session.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+            await together.wait()
+        return pid
+
+    for pid in await asyncio.gather(*(use() for _ in range(5))):
+        terminate(postgres, pid)
+    if rested:
+        await eventually(lambda: _rested(database))
+    else:
+        with pytest.raises(InterruptedWorkError):
+            await backend(database)
+    started = time.monotonic()
+    for _ in range(5):
+        assert await backend(database)
+    assert time.monotonic() - started < 1
+
+
 def _rested(database: Database) -> bool:
     """Whether every connection has been idle for long enough to be checked before its next use."""
     return all(time.monotonic() - one.used_at > 1 for one in database._pool._pool)

@@ -185,7 +185,9 @@ async def test_a_commit_that_was_cut_off_is_unknown_and_not_repeated(
 async def test_a_connection_cut_before_the_commit_runs_the_unit_again(
     open_database: OpenDatabase, proxy: Proxy, postgres: Postgres, counters: Counters
 ) -> None:
-    database: Database = await open_database(url=proxy.url(postgres.app_url), pool_min=1)
+    database: Database = await open_database(
+        url=proxy.url(postgres.app_url), pool_min=1, pool_max=1
+    )
     runs = 0
 
     async def unit() -> None:

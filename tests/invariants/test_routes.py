@@ -1,11 +1,17 @@
 """Every route has an actor, or is on this short list."""
 
+from collections.abc import Callable, Iterator
+from inspect import isasyncgenfunction, iscoroutinefunction
 from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
 
+from motovaultpro.app import PUBLIC as PUBLIC_ROUTERS
+from motovaultpro.app import SIGNED_IN
 from tests.factories.garages import anonymous_client
 
 PUBLIC = {
@@ -72,3 +78,30 @@ async def test_broken_credentials_are_401_everywhere(app: FastAPI, credentials: 
         answer = await client.get("/api/v1/vehicles", headers={"Authorization": credentials})
     assert answer.status_code == httpx.codes.UNAUTHORIZED
     assert "WWW-Authenticate" in answer.headers
+
+
+def test_no_dependency_runs_in_a_worker_thread() -> None:
+    """FastAPI sends every plain function and class there, and that costs more than most of our reads."""
+    seen: set[str] = set()
+    for router in (*SIGNED_IN, *PUBLIC_ROUTERS):
+        for route in routes(router):
+            assert iscoroutinefunction(route.endpoint), route.path
+            for call in dependencies(route.dependant):
+                seen.add(call.__qualname__)
+                assert iscoroutinefunction(call) or isasyncgenfunction(call), (route.path, call)
+    assert "get_reader" in seen
+
+
+def routes(router: APIRouter) -> Iterator[APIRoute]:
+    for route in router.routes:
+        if isinstance(route, APIRoute):
+            yield route
+        else:  # a router that this one includes
+            yield from routes(route.original_router)  # type: ignore[attr-defined]  # FastAPI's own corner
+
+
+def dependencies(dependant: Dependant) -> Iterator[Callable[..., Any]]:
+    for each in dependant.dependencies:
+        if each.call is not None:
+            yield each.call
+        yield from dependencies(each)

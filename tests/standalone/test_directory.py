@@ -65,3 +65,14 @@ def test_one_holder_at_a_time(directory: DataDirectory) -> None:
         pass
     with directory.hold():
         pass
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root's directory is shared with an account")
+def test_a_strict_umask_does_not_shut_out_the_account_of_the_server(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        DataDirectory(tmp_path / "data").create()
+    finally:
+        os.umask(before)
+    assert (tmp_path / "data").stat().st_mode & 0o011 == 0o011
+    assert (tmp_path / "data" / "secrets").stat().st_mode & 0o777 == 0o700

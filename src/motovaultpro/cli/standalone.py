@@ -303,10 +303,12 @@ def _banner(ready: Ready, directory: DataDirectory, log_format: LogFormat) -> No
         print(json.dumps(banner), flush=True)
         return
     text = Text.assemble(("MotoVaultPro is ready at ", ""), (ready.public_url, "bold cyan"))
-    if setup:
-        text.append("\n\nCreate your account, once:\n").append(setup, style="bold green")
     text.append(f"\n\nData in {directory.root}. Stop with Ctrl-C.", style="dim")
-    Console().print(Panel(text, expand=False, padding=(1, 2), border_style="cyan"))
+    console = Console()
+    console.print(Panel(text, expand=False, padding=(1, 2), border_style="cyan"))
+    if setup:
+        # Outside the frame and never wrapped, so that it can be clicked and copied.
+        console.print("Create your account, once:", Text(setup, style="bold green"), soft_wrap=True)
 
 
 def _or_dash(value: int | timedelta | None) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from motovaultpro.cli.settings import settings_or_exit
+from motovaultpro.cli.settings import DataDir, stack_settings_or_exit
 from motovaultpro.core.database import Database
 from motovaultpro.core.errors import NotFoundError
 from motovaultpro.core.settings import Settings
@@ -16,21 +16,33 @@ from motovaultpro.features.users import facade as users
 
 T = TypeVar("T")
 
-app = typer.Typer(no_args_is_help=True, help="The people who can sign in.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="""The people who can sign in.
+
+Examples:
+
+    motovault users list
+
+    motovault users reset-link ada --data-dir /srv/motovault
+""",
+)
 
 
 @app.command("setup-link")
-def setup_link() -> None:
+def setup_link(data_dir: DataDir = None) -> None:
     """Print the path of a new one-time link to create the first owner; nothing once there is one."""
-    path = _with_database(settings_or_exit(), users.setup_link)
+    path = _with_database(stack_settings_or_exit(data_dir), users.setup_link)
     if path is not None:
         typer.echo(path)
 
 
 @app.command("reset-link")
-def reset_link(name: Annotated[str, typer.Argument(help="The user's name.")]) -> None:
+def reset_link(
+    name: Annotated[str, typer.Argument(help="The user's name.")], data_dir: DataDir = None
+) -> None:
     """Print a one-time link with which the user chooses a new password."""
-    settings = settings_or_exit()
+    settings = stack_settings_or_exit(data_dir)
     lifetime = settings.security.reset_token_lifetime
     try:
         link = _with_database(settings, lambda db: users.password_link(db, name, lifetime))
@@ -41,9 +53,9 @@ def reset_link(name: Annotated[str, typer.Argument(help="The user's name.")]) ->
 
 
 @app.command("list")
-def list_users() -> None:
+def list_users(data_dir: DataDir = None) -> None:
     """Print everybody: id, name, roles, and whether they are disabled."""
-    for account in _with_database(settings_or_exit(), _everybody):
+    for account in _with_database(stack_settings_or_exit(data_dir), _everybody):
         roles = ", ".join(sorted({role.value for role in account.roles.values()}))
         state = "disabled" if account.is_disabled else ""
         typer.echo(f"{account.user_id}\t{account.name or '(not signed in yet)'}\t{roles}\t{state}")

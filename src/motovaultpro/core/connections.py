@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.pq import TransactionStatus
+from psycopg.pq import ConnStatus, TransactionStatus
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 from typing_extensions import override
@@ -48,6 +48,7 @@ class PatientConnection(psycopg.AsyncConnection[TupleRow]):
     """
 
     patience = 30.0
+    made_at = 0.0
     used_at = 0.0
 
     @override
@@ -65,26 +66,40 @@ class PatientConnection(psycopg.AsyncConnection[TupleRow]):
             raise
         finally:
             self.used_at = time.monotonic()
+            pool = getattr(self, "_pool", None)
+            if self.pgconn.status == ConnStatus.BAD and isinstance(pool, ConnectionPool):
+                await pool.distrust(self)
 
     @override
     async def close(self) -> None:
         # Why: psycopg's `close_returns` passes over a connection that broke, and its place in the pool stays empty for ever.
         pool = getattr(self, "_pool", None)
-        if self.closed and isinstance(pool, AsyncConnectionPool):
+        if self.closed and isinstance(pool, ConnectionPool):
             await pool.putconn(self)
             self._pool = None
         else:
             await super().close()
 
 
-def connection_pool(settings: DatabaseSettings) -> AsyncConnectionPool[PatientConnection]:
+class ConnectionPool(AsyncConnectionPool[PatientConnection]):
+    """Where one connection broke, the others of its age are as good as broken: they are replaced together."""
+
+    _distrusted_at = 0.0
+
+    async def distrust(self, broken: PatientConnection) -> None:
+        if broken.made_at > self._distrusted_at:
+            self._distrusted_at = time.monotonic()
+            await self.drain()
+
+
+def connection_pool(settings: DatabaseSettings) -> ConnectionPool:
     """A closed pool of connections in autocommit mode, so that BEGIN can leave together with what follows."""
 
     async def configure(connection: PatientConnection) -> None:
         connection.patience = settings.statement_timeout_seconds + _SILENCE_SECONDS
-        connection.used_at = time.monotonic()
+        connection.made_at = connection.used_at = time.monotonic()
 
-    return AsyncConnectionPool(
+    return ConnectionPool(
         connection_string(settings.url.get_secret_value()),
         connection_class=PatientConnection,
         kwargs={"autocommit": True},

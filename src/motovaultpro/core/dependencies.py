@@ -6,7 +6,6 @@ from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
-from fastapi.security import APIKeyCookie, APIKeyHeader, HTTPBasic, HTTPBearer
 from typing_extensions import override
 
 from motovaultpro.core.cache import Cache
@@ -17,7 +16,6 @@ from motovaultpro.core.http.etags import Precondition, json_response
 from motovaultpro.core.idempotency import Idempotency, RepeatedRequestError
 from motovaultpro.core.observability.context import identify
 from motovaultpro.core.security.actor import Actor, Scope
-from motovaultpro.core.security.credentials import SESSION_COOKIE
 
 _SCOPES = {"GET": Scope.VIEW, "HEAD": Scope.VIEW, "DELETE": Scope.DELETE}
 
@@ -54,15 +52,6 @@ class UnitOfWorkRoute(APIRoute):
                 return repeated.answer
 
         return handle_again
-
-
-# For the OpenAPI document only: `get_actor` looks at all of them itself.
-SECURITY_SCHEMES = (
-    Depends(HTTPBearer(auto_error=False)),
-    Depends(HTTPBasic(auto_error=False)),
-    Depends(APIKeyHeader(name="x-api-key", auto_error=False)),
-    Depends(APIKeyCookie(name=SESSION_COOKIE, auto_error=False)),
-)
 
 
 async def get_actor(request: Request) -> Actor:
@@ -118,7 +107,7 @@ Once = Annotated[Idempotency, Depends(get_idempotency)]
 class Reader:
     """Answers GETs from JSON that PostgreSQL builds, without the ORM."""
 
-    def __init__(self, request: Request, actor: CurrentActor, database: CurrentDatabase) -> None:
+    def __init__(self, request: Request, actor: Actor, database: Database) -> None:
         self._request = request
         self.actor = actor
         self._database = database
@@ -152,5 +141,14 @@ class Reader:
         return json_response(self._request, body or b"null")
 
 
-Read = Annotated[Reader, Depends(Reader)]
-IfMatch = Annotated[Precondition, Depends(Precondition)]
+# Why all of them are coroutines: FastAPI runs a plain function or class in a worker thread, which costs more than most reads.
+async def get_reader(request: Request, actor: CurrentActor, database: CurrentDatabase) -> Reader:
+    return Reader(request, actor, database)
+
+
+async def get_precondition(request: Request) -> Precondition:
+    return Precondition(request)
+
+
+Read = Annotated[Reader, Depends(get_reader)]
+IfMatch = Annotated[Precondition, Depends(get_precondition)]

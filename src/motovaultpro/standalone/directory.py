@@ -43,9 +43,10 @@ class DataDirectory:
 
     def create(self) -> None:
         try:
-            self.root.mkdir(
-                mode=_ROOT_MODE if os.getuid() == 0 else _USER_MODE, parents=True, exist_ok=True
-            )
+            if not self.root.exists():
+                self.root.mkdir(parents=True)
+                # Why not mkdir's own mode: a strict umask would shut out the account that runs PostgreSQL for root.
+                self.root.chmod(_ROOT_MODE if os.getuid() == 0 else _USER_MODE)
             for part in (
                 self.valkey,
                 self.storage,

@@ -10,4 +10,8 @@ def client_address(request: Request) -> str:
     return request.client.host if request.client is not None else ""
 
 
-ClientAddress = Annotated[str, Depends(client_address)]
+async def _client_address(request: Request) -> str:
+    return client_address(request)
+
+
+ClientAddress = Annotated[str, Depends(_client_address)]

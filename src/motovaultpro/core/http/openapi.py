@@ -1,8 +1,14 @@
-"""Says in the OpenAPI document what every operation may answer besides success: problems, and 304 for reads."""
+"""What the OpenAPI document says of every operation: how to sign in, problems, and 304 for reads.
 
+Written into the document here, and not as dependencies of the routes: those would run with each request.
+"""
+
+from collections.abc import Collection
 from typing import Any
 
 from fastapi import FastAPI
+
+from motovaultpro.core.security.credentials import API_KEY_HEADER, SESSION_COOKIE
 
 _PROBLEM = {
     "title": "Problem",
@@ -40,18 +46,29 @@ _ANSWER = {
     "description": "A problem; see `code` and `fields`.",
     "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
 }
+_SIGN_IN = {
+    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+    "basic": {"type": "http", "scheme": "basic"},
+    "api_key": {"type": "apiKey", "in": "header", "name": API_KEY_HEADER},
+    "cookie": {"type": "apiKey", "in": "cookie", "name": SESSION_COOKIE},
+}
 _NOT_MODIFIED = {"description": "What `If-None-Match` names is still right."}
 
 
-def install_openapi(app: FastAPI) -> None:
+def install_openapi(app: FastAPI, *, public: Collection[str]) -> None:
+    """`public` are the paths that want nobody to be signed in."""
     build = app.openapi
 
     def openapi() -> dict[str, Any]:  # Any: the document is JSON
         if app.openapi_schema is None:
             document = build()
-            for path in document["paths"].values():
-                for method, operation in path.items():
+            for path, operations in document["paths"].items():
+                for method, operation in operations.items():
                     _document(method, operation["responses"])
+                    operation["security"] = (
+                        [] if path in public else [{name: []} for name in _SIGN_IN]
+                    )
+            document["components"]["securitySchemes"] = _SIGN_IN
             schemas = document["components"]["schemas"]
             schemas["Problem"] = _PROBLEM
             for unused in ("HTTPValidationError", "ValidationError"):

@@ -19,7 +19,7 @@ from motovaultpro.features.api_keys.service import ApiKeyService
 router = APIRouter(prefix="/api/v1/api-keys", tags=["sign-in"], route_class=UnitOfWorkRoute)
 
 
-def _service(session: DbSession, actor: CurrentActor, clock: CurrentClock) -> ApiKeyService:
+async def _service(session: DbSession, actor: CurrentActor, clock: CurrentClock) -> ApiKeyService:
     return ApiKeyService(session, actor, clock)
 
 

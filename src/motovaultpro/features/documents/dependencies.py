@@ -2,14 +2,15 @@ from typing import Annotated
 
 from fastapi import Depends, Request, Response
 
-from motovaultpro.core.database import AsyncSession
+from motovaultpro.core.database import AsyncSession, Database
 from motovaultpro.core.dependencies import CurrentActor, CurrentDatabase
 from motovaultpro.core.idempotency import HEADER, Idempotency
+from motovaultpro.core.security.actor import Actor
 from motovaultpro.core.storage import Storage
 from motovaultpro.features.documents.service import DocumentService
 
 
-def _storage(request: Request) -> Storage:
+async def _storage(request: Request) -> Storage:
     storage: Storage = request.app.state.storage
     return storage
 
@@ -17,7 +18,7 @@ def _storage(request: Request) -> Storage:
 CurrentStorage = Annotated[Storage, Depends(_storage)]
 
 
-def _service(
+async def _service(
     database: CurrentDatabase, storage: CurrentStorage, actor: CurrentActor
 ) -> DocumentService:
     return DocumentService(database, storage, actor)
@@ -33,7 +34,7 @@ class UploadOnce:
     the same time; the later one is then thrown away and gets the answer of the earlier.
     """
 
-    def __init__(self, request: Request, actor: CurrentActor, database: CurrentDatabase) -> None:
+    def __init__(self, request: Request, actor: Actor, database: Database) -> None:
         self._request = request
         self._actor = actor
         self._database = database
@@ -55,4 +56,8 @@ class UploadOnce:
         return Idempotency(self._request, session, self._actor, streamed=True)
 
 
-Once = Annotated[UploadOnce, Depends(UploadOnce)]
+async def _once(request: Request, actor: CurrentActor, database: CurrentDatabase) -> UploadOnce:
+    return UploadOnce(request, actor, database)
+
+
+Once = Annotated[UploadOnce, Depends(_once)]

@@ -13,7 +13,7 @@ router = APIRouter(
 )
 
 
-def _service(session: DbSession, actor: CurrentActor) -> ExtraFieldService:
+async def _service(session: DbSession, actor: CurrentActor) -> ExtraFieldService:
     return ExtraFieldService(session, actor)
 
 

@@ -6,7 +6,7 @@ from motovaultpro.core.dependencies import CurrentActor, DbSession
 from motovaultpro.features.fuel.service import FuelService
 
 
-def _service(session: DbSession, actor: CurrentActor) -> FuelService:
+async def _service(session: DbSession, actor: CurrentActor) -> FuelService:
     return FuelService(session, actor)
 
 

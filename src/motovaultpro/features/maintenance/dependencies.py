@@ -6,7 +6,9 @@ from motovaultpro.core.dependencies import CurrentActor, CurrentClock, DbSession
 from motovaultpro.features.maintenance.service import MaintenanceService
 
 
-def _service(session: DbSession, actor: CurrentActor, clock: CurrentClock) -> MaintenanceService:
+async def _service(
+    session: DbSession, actor: CurrentActor, clock: CurrentClock
+) -> MaintenanceService:
     return MaintenanceService(session, actor, clock)
 
 

@@ -6,7 +6,7 @@ from motovaultpro.core.dependencies import CurrentActor, DbSession
 from motovaultpro.features.odometer.service import OdometerService
 
 
-def _service(session: DbSession, actor: CurrentActor) -> OdometerService:
+async def _service(session: DbSession, actor: CurrentActor) -> OdometerService:
     return OdometerService(session, actor)
 
 

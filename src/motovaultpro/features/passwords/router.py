@@ -21,7 +21,9 @@ router = APIRouter(prefix="/api/auth", tags=["sign-in"], route_class=UnitOfWorkR
 public_router = APIRouter(prefix="/api/auth", tags=["sign-in"], route_class=UnitOfWorkRoute)
 
 
-def _service(request: Request, database: CurrentDatabase, clock: CurrentClock) -> PasswordService:
+async def _service(
+    request: Request, database: CurrentDatabase, clock: CurrentClock
+) -> PasswordService:
     return PasswordService(database, request.app.state.passwords, clock)
 
 

@@ -55,12 +55,12 @@ class DatabaseAuthenticator(Authenticator):
                 raise UnauthorizedError
 
 
-def _sign_in(request: Request) -> SignIn:
+async def _sign_in(request: Request) -> SignIn:
     authenticator: DatabaseAuthenticator = request.app.state.authenticator
     return authenticator.sign_in
 
 
-def _client(request: Request) -> Client:
+async def _client(request: Request) -> Client:
     return Client(client_address(request), request.headers.get("user-agent", ""))
 
 

@@ -7,18 +7,18 @@ from motovaultpro.core.security.actor import Actor
 from motovaultpro.features.users.service import UserService, require_manager, require_person
 
 
-def _manager(actor: CurrentActor) -> Actor:
+async def _manager(actor: CurrentActor) -> Actor:
     require_manager(actor)
     return actor
 
 
-def _managing_person(actor: CurrentActor) -> Actor:
+async def _managing_person(actor: CurrentActor) -> Actor:
     require_manager(actor)
     require_person(actor)
     return actor
 
 
-def _service(
+async def _service(
     request: Request, session: DbSession, actor: CurrentActor, clock: CurrentClock
 ) -> UserService:
     state = request.app.state

@@ -6,7 +6,7 @@ from motovaultpro.core.dependencies import CurrentActor, CurrentClock, DbSession
 from motovaultpro.features.vehicles.service import VehicleService
 
 
-def _service(session: DbSession, actor: CurrentActor, clock: CurrentClock) -> VehicleService:
+async def _service(session: DbSession, actor: CurrentActor, clock: CurrentClock) -> VehicleService:
     return VehicleService(session, actor, clock)
 
 

@@ -29,10 +29,10 @@ COSTS = """
         'all_time', coalesce(json_agg(sums.cost) FILTER (WHERE sums.period = 3), '[]'))
        FROM (SELECT period, json_build_object(
                         'category', m.category, 'currency', m.currency, 'amount', sum(m.amount)) AS cost
-               FROM monthly_costs m
-               JOIN (VALUES (1, date_trunc('month', %(today)s::timestamp)::date),
-                            (2, date_trunc('year', %(today)s::timestamp)::date),
-                            (3, '-infinity'::date)) AS periods (period, since) ON m.month >= since
+               FROM (VALUES (1, date_trunc('month', %(today)s::timestamp)::date, date_trunc('month', %(today)s::timestamp)::date),
+                            (2, date_trunc('year', %(today)s::timestamp)::date, %(today)s::date),
+                            (3, '-infinity'::date, '-infinity'::date)) AS periods (period, first, last)
+               JOIN monthly_costs m ON m.month BETWEEN first AND last
               WHERE m.tenant_id = v.tenant_id AND m.vehicle_id = v.id
               GROUP BY period, m.category, m.currency HAVING sum(m.records) > 0
               ORDER BY period, m.category, m.currency) sums)

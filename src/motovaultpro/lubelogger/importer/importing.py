@@ -27,7 +27,7 @@ from motovaultpro.lubelogger.importer.verification import verify
 Progress = Callable[[str, int, int], None]
 """Title of the step, items done, items in all."""
 # Files travel in these transactions: what is done is kept when a later one fails.
-_AT_ONCE: Final = {ATTACHMENTS: 20, VEHICLES: 20}
+_AT_ONCE: Final = {ATTACHMENTS: 100, VEHICLES: 20}
 NO_RUN: Final = 0
 
 

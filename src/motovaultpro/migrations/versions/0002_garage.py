@@ -267,7 +267,8 @@ CREATE INDEX fuel_records_odometer_idx ON fuel_records (tenant_id, vehicle_id, o
 """
 
 SUMS = """
--- Sums by calendar month, kept by the triggers below, so that a dashboard never walks a history.
+-- Sums by calendar month, and over all time in the row of month '-infinity', kept by the triggers of keep_sums(), so that a
+-- dashboard never walks a history.
 CREATE TABLE monthly_costs (
     tenant_id uuid NOT NULL,
     vehicle_id bigint NOT NULL,
@@ -291,74 +292,59 @@ CREATE TABLE monthly_economy (
     FOREIGN KEY (tenant_id, vehicle_id, energy_source_id)
         REFERENCES energy_sources (tenant_id, vehicle_id, id) ON DELETE CASCADE
 );
-
-CREATE FUNCTION add_monthly_cost(
-    tenant uuid, vehicle bigint, happened_on date, what text, unit char(3), difference numeric, count integer
-) RETURNS void LANGUAGE sql AS $$
-    INSERT INTO monthly_costs AS sums (tenant_id, vehicle_id, month, category, currency, amount, records)
-    VALUES (tenant, vehicle, date_trunc('month', happened_on::timestamp)::date, what, unit, difference, count)
-    ON CONFLICT (tenant_id, vehicle_id, month, category, currency)
-    DO UPDATE SET amount = sums.amount + excluded.amount, records = sums.records + excluded.records
-$$;
-
-CREATE FUNCTION keep_maintenance_sums() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    IF TG_OP <> 'INSERT' AND EXISTS (SELECT FROM vehicles v WHERE v.tenant_id = OLD.tenant_id AND v.id = OLD.vehicle_id) THEN
-        PERFORM add_monthly_cost(OLD.tenant_id, OLD.vehicle_id, OLD.performed_on, OLD.kind, OLD.currency, -OLD.cost, -1);
-    END IF;
-    IF TG_OP <> 'DELETE' THEN
-        PERFORM add_monthly_cost(NEW.tenant_id, NEW.vehicle_id, NEW.performed_on, NEW.kind, NEW.currency, NEW.cost, 1);
-    END IF;
-    RETURN NULL;
-END $$;
-CREATE TRIGGER keep_sums_insert_delete AFTER INSERT OR DELETE ON maintenance_records
-    FOR EACH ROW EXECUTE FUNCTION keep_maintenance_sums();
-CREATE TRIGGER keep_sums_update AFTER UPDATE ON maintenance_records FOR EACH ROW
-    WHEN ((OLD.performed_on, OLD.kind, OLD.currency, OLD.cost, OLD.vehicle_id)
-          IS DISTINCT FROM (NEW.performed_on, NEW.kind, NEW.currency, NEW.cost, NEW.vehicle_id))
-    EXECUTE FUNCTION keep_maintenance_sums();
-
-CREATE FUNCTION keep_fuel_sums() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE
-    cost_changed boolean := true;
-BEGIN
-    -- Why: one new record may change what is derived of a hundred others, but not what they cost.
-    IF TG_OP = 'UPDATE' THEN
-        cost_changed := (OLD.filled_on, OLD.currency, OLD.cost) IS DISTINCT FROM (NEW.filled_on, NEW.currency, NEW.cost);
-    END IF;
-    -- Why: while a deleted vehicle takes its records along, there is no row left to keep sums for.
-    IF TG_OP <> 'INSERT' AND EXISTS (SELECT FROM vehicles v WHERE v.tenant_id = OLD.tenant_id AND v.id = OLD.vehicle_id) THEN
-        IF cost_changed THEN
-            PERFORM add_monthly_cost(OLD.tenant_id, OLD.vehicle_id, OLD.filled_on, 'fuel', OLD.currency, -OLD.cost, -1);
-        END IF;
-        IF OLD.segment_volume IS NOT NULL THEN
-            UPDATE monthly_economy
-               SET distance = distance - OLD.segment_distance, volume = volume - OLD.segment_volume
-             WHERE tenant_id = OLD.tenant_id AND vehicle_id = OLD.vehicle_id
-               AND energy_source_id = OLD.energy_source_id AND month = date_trunc('month', OLD.filled_on::timestamp)::date;
-        END IF;
-    END IF;
-    IF TG_OP <> 'DELETE' THEN
-        IF cost_changed THEN
-            PERFORM add_monthly_cost(NEW.tenant_id, NEW.vehicle_id, NEW.filled_on, 'fuel', NEW.currency, NEW.cost, 1);
-        END IF;
-        IF NEW.segment_volume IS NOT NULL THEN
-            INSERT INTO monthly_economy AS sums
-            VALUES (NEW.tenant_id, NEW.vehicle_id, NEW.energy_source_id, date_trunc('month', NEW.filled_on::timestamp)::date,
-                    NEW.segment_distance, NEW.segment_volume)
-            ON CONFLICT (tenant_id, vehicle_id, energy_source_id, month)
-            DO UPDATE SET distance = sums.distance + excluded.distance, volume = sums.volume + excluded.volume;
-        END IF;
-    END IF;
-    RETURN NULL;
-END $$;
-CREATE TRIGGER keep_sums_insert_delete AFTER INSERT OR DELETE ON fuel_records
-    FOR EACH ROW EXECUTE FUNCTION keep_fuel_sums();
-CREATE TRIGGER keep_sums_update AFTER UPDATE ON fuel_records FOR EACH ROW
-    WHEN ((OLD.filled_on, OLD.currency, OLD.cost, OLD.segment_distance, OLD.segment_volume, OLD.energy_source_id)
-          IS DISTINCT FROM (NEW.filled_on, NEW.currency, NEW.cost, NEW.segment_distance, NEW.segment_volume, NEW.energy_source_id))
-    EXECUTE FUNCTION keep_fuel_sums();
 """
+
+
+def keep_sums(table: str, day: str, category: str, *, economy: bool) -> str:
+    """Triggers that carry every change of `table` into the sums.
+
+    By statement and in the order of the key: an import of thousands of records writes each month once, and two writers cannot
+    deadlock. The row of month '-infinity' is the sum over all time. While a deleted vehicle takes its records along, the join
+    finds no vehicle, and there is no row left to keep sums for.
+    """
+    new, old = "SELECT 1 AS sign, n.* FROM new_rows n", "SELECT -1 AS sign, o.* FROM old_rows o"
+    events = {
+        "INSERT": (new, "NEW TABLE AS new_rows"),
+        "UPDATE": (f"{new} UNION ALL {old}", "NEW TABLE AS new_rows OLD TABLE AS old_rows"),
+        "DELETE": (old, "OLD TABLE AS old_rows"),
+    }
+    month = f"date_trunc('month', c.{day}::timestamp)::date"
+    blocks = []
+    for event, (changes, transition) in events.items():
+        function = f"sum_{table}_after_{event.lower()}"
+        of_vehicles = (
+            f"({changes}) c JOIN vehicles v ON v.tenant_id = c.tenant_id AND v.id = c.vehicle_id"
+        )
+        economy_sums = f"""
+    INSERT INTO monthly_economy AS sums (tenant_id, vehicle_id, energy_source_id, month, distance, volume)
+    SELECT c.tenant_id, c.vehicle_id, c.energy_source_id, {month},
+           sum(c.sign * c.segment_distance), sum(c.sign * c.segment_volume)
+      FROM {of_vehicles}
+     WHERE c.segment_volume IS NOT NULL
+     GROUP BY 1, 2, 3, 4
+    HAVING sum(c.sign * c.segment_distance) <> 0 OR sum(c.sign * c.segment_volume) <> 0
+     ORDER BY 1, 2, 3, 4
+    ON CONFLICT (tenant_id, vehicle_id, energy_source_id, month)
+    DO UPDATE SET distance = sums.distance + excluded.distance, volume = sums.volume + excluded.volume;"""
+        blocks.append(f"""
+CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO monthly_costs AS sums (tenant_id, vehicle_id, month, category, currency, amount, records)
+    SELECT c.tenant_id, c.vehicle_id, period.month, {category}, c.currency, sum(c.sign * c.cost), sum(c.sign)
+      FROM {of_vehicles}
+           CROSS JOIN LATERAL (VALUES ({month}), ('-infinity'::date)) AS period (month)
+     GROUP BY 1, 2, 3, 4, 5
+    HAVING sum(c.sign * c.cost) <> 0 OR sum(c.sign) <> 0
+     ORDER BY 1, 2, 3, 4, 5
+    ON CONFLICT (tenant_id, vehicle_id, month, category, currency)
+    DO UPDATE SET amount = sums.amount + excluded.amount, records = sums.records + excluded.records;{economy_sums if economy else ""}
+    RETURN NULL;
+END $$;
+CREATE TRIGGER keep_sums_after_{event.lower()} AFTER {event} ON {table}
+    REFERENCING {transition} FOR EACH STATEMENT EXECUTE FUNCTION {function}();
+""")
+    return "".join(blocks)
+
 
 IMPORTS = """
 CREATE TABLE import_runs (
@@ -406,7 +392,18 @@ TABLES = (
 
 
 def upgrade() -> None:
-    for block in (DOMAINS, VEHICLES, DOCUMENTS, RECORDS, SUMS, IMPORTS):
+    maintenance_sums = keep_sums("maintenance_records", "performed_on", "c.kind", economy=False)
+    fuel_sums = keep_sums("fuel_records", "filled_on", "'fuel'", economy=True)
+    for block in (
+        DOMAINS,
+        VEHICLES,
+        DOCUMENTS,
+        RECORDS,
+        SUMS,
+        maintenance_sums,
+        fuel_sums,
+        IMPORTS,
+    ):
         op.execute(block)
     for table in TABLES:
         op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
@@ -415,9 +412,10 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute(f"DROP TABLE {', '.join(reversed(TABLES))} CASCADE")
+    for table in ("maintenance_records", "fuel_records"):
+        for event in ("insert", "update", "delete"):
+            op.execute(f"DROP FUNCTION sum_{table}_after_{event}()")
     op.execute(
-        "DROP FUNCTION keep_fuel_sums(), keep_maintenance_sums(), vehicle_access(bigint, bigint, text),"
-        " document_visible(bigint, bigint, text),"
-        " add_monthly_cost(uuid, bigint, date, text, char, numeric, integer)"
+        "DROP FUNCTION vehicle_access(bigint, bigint, text), document_visible(bigint, bigint, text)"
     )
     op.execute("DROP DOMAIN amount, quantity, reading")
