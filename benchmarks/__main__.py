@@ -23,7 +23,7 @@ from benchmarks.budgets import (
     latency_findings,
     lists,
 )
-from benchmarks.garages import Databases, make_garage, settle
+from benchmarks.garages import make_garage, settle
 from benchmarks.measuring import CONNECTIONS, Effort, Target, measure
 from benchmarks.report import FIXED, ROW, Report, request_rows
 from benchmarks.servers import BACKEND, YARDSTICK, Server, Surroundings
@@ -101,10 +101,9 @@ class Bench:
             self._report.show_findings("memory", _memory(backend, yardstick))
 
     def _scenarios(self, postgres: Postgres, backend: Server) -> list[Scenario]:
-        databases = Databases(postgres.app_url, postgres.owner_url)
         self._status.update("making the garage for the lists")
         garage = make_garage(
-            databases,
+            postgres.app_url,
             backend.url,
             people=CONNECTIONS,
             vehicles=_VEHICLES,
@@ -117,7 +116,7 @@ class Bench:
                 f"making a garage with {records:,} fill-ups for each of {_VEHICLES} vehicles"
             )
             garage = make_garage(
-                databases,
+                postgres.app_url,
                 backend.url,
                 people=CONNECTIONS,
                 vehicles=_VEHICLES,

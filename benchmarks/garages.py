@@ -27,28 +27,14 @@ _SERVICES = 6  # the dashboard shows five
 _SEED = 4711
 
 # `target` pairs each new vehicle with its energy source.
-_COPIES: tuple[LiteralString, ...] = (
-    """
+_COPY: LiteralString = """
     INSERT INTO fuel_records (tenant_id, vehicle_id, energy_source_id, filled_on, odometer, volume, volume_unit, cost,
            currency, is_full, is_missed, distance, segment_distance, segment_volume, notes)
     SELECT r.tenant_id, target.vehicle, target.source, filled_on, odometer, volume, volume_unit, cost,
            currency, is_full, is_missed, distance, segment_distance, segment_volume, notes
       FROM unnest(%(vehicles)s::bigint[], %(sources)s::bigint[]) AS target (vehicle, source), fuel_records r
      WHERE r.vehicle_id = %(copied)s ORDER BY target.vehicle, r.id
-    """,
-    """
-    INSERT INTO monthly_costs (tenant_id, vehicle_id, month, category, currency, amount, records)
-    SELECT m.tenant_id, target.vehicle, month, category, currency, amount, records
-      FROM unnest(%(vehicles)s::bigint[]) AS target (vehicle), monthly_costs m
-     WHERE m.vehicle_id = %(copied)s AND category = 'fuel'
-    """,
-    """
-    INSERT INTO monthly_economy (tenant_id, vehicle_id, energy_source_id, month, distance, volume)
-    SELECT m.tenant_id, target.vehicle, target.source, month, distance, volume
-      FROM unnest(%(vehicles)s::bigint[], %(sources)s::bigint[]) AS target (vehicle, source), monthly_economy m
-     WHERE m.vehicle_id = %(copied)s
-    """,
-)
+"""
 
 
 @dataclass(frozen=True)
@@ -66,24 +52,18 @@ class Garage:
     vehicles: Sequence[Vehicle]
 
 
-@dataclass(frozen=True)
-class Databases:
-    app_url: str
-    owner_url: str
-
-
 def make_garage(
-    databases: Databases, url: str, *, people: int, vehicles: int, records: int, years: int
+    app_url: str, url: str, *, people: int, vehicles: int, records: int, years: int
 ) -> Garage:
     """`records` fill-ups for each vehicle, up to today; `url` is the backend's."""
     tenant_id = uuid4()
-    cookies = _add_people(databases.app_url, tenant_id, people)
+    cookies = _add_people(app_url, tenant_id, people)
     with httpx.Client(
         base_url=url, headers={"Origin": ORIGIN, "Cookie": cookies[0]}, timeout=30, trust_env=False
     ) as client:
         made = [_add_vehicle(client, number) for number in range(vehicles)]
-    asyncio.run(_import_fuel(databases.app_url, tenant_id, made[0], records, years))
-    _copy_fuel(databases.owner_url, tenant_id, made[0], made[1:])
+    asyncio.run(_import_fuel(app_url, tenant_id, made[0], records, years))
+    _copy_fuel(app_url, tenant_id, made[0], made[1:])
     return Garage(tenant_id, cookies, made)
 
 
@@ -197,21 +177,13 @@ def _fill_ups(vehicle: Vehicle, records: int, years: int) -> list[ImportedFuelRe
     return fill_ups
 
 
-def _copy_fuel(
-    owner_url: str, tenant_id: UUID, source: Vehicle, targets: Sequence[Vehicle]
-) -> None:
-    """Give the other vehicles the same history as it is: importing it for each would take minutes.
-
-    What triggers made of the history is copied as well, with those triggers off.
-    """
+def _copy_fuel(app_url: str, tenant_id: UUID, source: Vehicle, targets: Sequence[Vehicle]) -> None:
+    """Give the other vehicles the same derived history as it is: importing it for each would take minutes."""
     given = {
         "copied": source.id,
         "vehicles": [target.id for target in targets],
         "sources": [target.energy_source_id for target in targets],
     }
-    with psycopg.connect(owner_url) as connection:
+    with psycopg.connect(app_url) as connection:
         connection.execute("SELECT set_config('app.tenant_id', %s, true)", (str(tenant_id),))
-        connection.execute("ALTER TABLE fuel_records DISABLE TRIGGER USER")
-        for statement in _COPIES:
-            connection.execute(statement, given)
-        connection.execute("ALTER TABLE fuel_records ENABLE TRIGGER USER")
+        connection.execute(_COPY, given)

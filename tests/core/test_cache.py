@@ -470,13 +470,17 @@ async def test_a_load_from_before_listening_is_not_kept(
 ) -> None:
     """Its invalidation may have passed while nobody listened."""
     one = await replica(valkey=None, listen=proxy.url(postgres.app_url))
+    proxy.blackhole = True
+    proxy.reset()
+    await eventually(lambda: not one.cache._is_listening.is_set())
     before = Source(b"old")
     before.gate.clear()
     slow = asyncio.create_task(one.cache.get_or_load(scope, "page", before))
     await eventually(lambda: before.loads)
+    proxy.blackhole = False
     proxy.reset()
-    await eventually(lambda: not one.cache._is_listening.is_set())
-    await one.cache.wait_until_listening()
+    async with asyncio.timeout(10):
+        await one.cache.wait_until_listening()
     before.gate.set()
     assert await slow == b"old"
 
