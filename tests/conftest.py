@@ -6,6 +6,7 @@ from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import pytest
+import structlog
 from asgi_lifespan import LifespanManager
 from fastapi import FastAPI
 from pydantic import SecretStr
@@ -34,6 +35,8 @@ LIFESPAN_SECONDS = 30
 def _logging() -> None:
     """As in production: unconfigured, structlog draws every traceback in colours, and that takes seconds."""
     configure_logging(ObservabilitySettings(log_level="debug"))
+    # Else `capture_logs` sees nothing of a logger that another test has used before.
+    structlog.configure(cache_logger_on_first_use=False)
 
 
 @pytest.fixture(scope="session")
