@@ -4,6 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from motovaultpro.core import bulk
 from motovaultpro.core.units import VolumeUnit
 from motovaultpro.features.fuel import facade, repository
 from motovaultpro.features.fuel.contracts import ImportedFuelRecord, Sums
@@ -59,6 +60,7 @@ async def test_records_come_in_as_they_were_and_ids_in_their_order(garage: Garag
 
 async def test_chunks_make_one_history(garage: Garage, monkeypatch: Any) -> None:
     monkeypatch.setattr(repository, "_CHUNK", 7)
+    monkeypatch.setattr(bulk, "ROWS_A_STATEMENT", 7)
     vehicle = await make_vehicle(garage.client)
     ids = await bring(
         garage,

@@ -3,8 +3,9 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+from motovaultpro.core import bulk
 from motovaultpro.features.extra_fields.contracts import RecordType
-from motovaultpro.features.odometer import facade, repository
+from motovaultpro.features.odometer import facade
 from motovaultpro.features.odometer.contracts import ImportedOdometerRecord, Sums
 from tests.factories.garages import Garage, make_vehicle
 
@@ -47,7 +48,7 @@ async def give_reading(garage: Garage, vehicle_id: int, source_id: int, odometer
 async def test_records_come_in_as_they_were_even_backwards(
     garage: Garage, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(repository, "_CHUNK", 2)
+    monkeypatch.setattr(bulk, "ROWS_A_STATEMENT", 2)
     vehicle_id = (await make_vehicle(garage.client))["id"]
     ids = await bring(
         garage,

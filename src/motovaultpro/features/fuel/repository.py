@@ -5,9 +5,9 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-import orjson
 from sqlalchemy import Row, TextClause, select, text
 
+from motovaultpro.core.bulk import insert_records
 from motovaultpro.core.database import AsyncSession
 from motovaultpro.core.economy import Derived, FillUp, State, state_after, step
 from motovaultpro.core.pagination import page_query
@@ -172,16 +172,9 @@ class FuelRepository:
     async def import_records(
         self, vehicle_id: int, records: Sequence[ImportedFuelRecord]
     ) -> list[int]:
-        ids: list[int] = []
-        for start in range(0, len(records), _CHUNK):
-            chunk = orjson.dumps(records[start : start + _CHUNK], default=str).decode()
-            result = await self._session.scalars(
-                _IMPORT,
-                {"tenant_id": self._tenant_id, "vehicle_id": vehicle_id, "records": chunk},
-            )
-            # Ids were given in the order of the SELECT; RETURNING promises no order.
-            ids += sorted(result)
-        return ids
+        return await insert_records(
+            self._session, _IMPORT, records, tenant_id=self._tenant_id, vehicle_id=vehicle_id
+        )
 
     async def sums(self, record_ids: Sequence[int]) -> Sums:
         row = (

@@ -5,6 +5,7 @@ from uuid import UUID
 import orjson
 from sqlalchemy import select, text
 
+from motovaultpro.core.bulk import insert_records
 from motovaultpro.core.database import AsyncSession
 from motovaultpro.core.pagination import page_query
 from motovaultpro.features.documents.contracts import attachments_json
@@ -18,7 +19,6 @@ from motovaultpro.features.maintenance.schemas import LineItemWrite
 from motovaultpro.features.vehicles import facade as vehicles
 
 # Rows per statement of an import, so that none comes near the statement timeout.
-_CHUNK = 5000
 
 # A receipt rounds each line; some prices have more decimals than cents.
 AMOUNT = "round(l.quantity * l.unit_price, greatest(2, scale(l.unit_price)))"
@@ -156,16 +156,9 @@ class MaintenanceRepository:
         self, vehicle_id: int, records: Sequence[ImportedMaintenanceRecord]
     ) -> list[int]:
         """Ids in the order of the records."""
-        ids: list[int] = []
-        for start in range(0, len(records), _CHUNK):
-            chunk = orjson.dumps(records[start : start + _CHUNK], default=str).decode()
-            result = await self._session.scalars(
-                _IMPORT,
-                {"tenant_id": self._tenant_id, "vehicle_id": vehicle_id, "records": chunk},
-            )
-            # Ids were given in the order of the SELECT; RETURNING promises no order.
-            ids += sorted(result)
-        return ids
+        return await insert_records(
+            self._session, _IMPORT, records, tenant_id=self._tenant_id, vehicle_id=vehicle_id
+        )
 
     async def sums(self, record_ids: Sequence[int]) -> Sums:
         row = (

@@ -3,9 +3,9 @@ from datetime import date
 from decimal import Decimal
 from uuid import UUID
 
-import orjson
 from sqlalchemy import select, text, tuple_
 
+from motovaultpro.core.bulk import insert_records
 from motovaultpro.core.database import AsyncSession
 from motovaultpro.core.pagination import page_query
 from motovaultpro.features.documents.contracts import attachments_json
@@ -14,7 +14,6 @@ from motovaultpro.features.odometer.models import OdometerRecord
 from motovaultpro.features.vehicles import facade as vehicles
 
 # Rows per statement of an import, so that none comes near the statement timeout.
-_CHUNK = 5000
 
 _ROW = f"""
     r.id, r.vehicle_id, r.recorded_on, r.initial_odometer, r.odometer, r.distance, r.source_type, r.source_id,
@@ -176,16 +175,9 @@ class OdometerRepository:
     async def import_records(
         self, vehicle_id: int, records: Sequence[ImportedOdometerRecord]
     ) -> list[int]:
-        ids: list[int] = []
-        for start in range(0, len(records), _CHUNK):
-            chunk = orjson.dumps(records[start : start + _CHUNK], default=str).decode()
-            result = await self._session.scalars(
-                _IMPORT,
-                {"tenant_id": self._tenant_id, "vehicle_id": vehicle_id, "records": chunk},
-            )
-            # Ids were given in the order of the SELECT; RETURNING promises no order.
-            ids += sorted(result)
-        return ids
+        return await insert_records(
+            self._session, _IMPORT, records, tenant_id=self._tenant_id, vehicle_id=vehicle_id
+        )
 
     async def sums(self, record_ids: Sequence[int]) -> Sums:
         row = (

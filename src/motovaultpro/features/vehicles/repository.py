@@ -7,6 +7,7 @@ from sqlalchemy.exc import IntegrityError
 
 from motovaultpro.core.database import AsyncSession
 from motovaultpro.core.errors import FieldError, InvalidError
+from motovaultpro.core.security.actor import Permission
 from motovaultpro.features.vehicles.models import EnergySource, Share, Vehicle
 
 _ROW = """
@@ -83,13 +84,15 @@ class VehicleRepository:
         self._session = session
         self._tenant_id = tenant_id
 
-    async def access(self, vehicle_id: int, *, user_id: int, role: str) -> int:
-        """0 nothing or no such vehicle, 1 view, 2 edit, 3 delete, 4 manage."""
-        level: int = await self._session.scalar(
-            text("SELECT vehicle_access(:vehicle_id, :user_id, :role)"),
+    async def permission(self, vehicle_id: int, *, user_id: int, role: str) -> Permission | None:
+        """What the member may do; None where they may not even see the vehicle, or there is none."""
+        name = await self._session.scalar(
+            text(
+                "SELECT (ARRAY['view', 'edit', 'delete', 'manage'])[vehicle_access(:vehicle_id, :user_id, :role)]"
+            ),
             {"vehicle_id": vehicle_id, "user_id": user_id, "role": role},
         )
-        return level
+        return None if name is None else Permission(name)
 
     async def sees_document(self, document_id: int, *, user_id: int, role: str) -> bool:
         """Whether the member may see the document, and so may make it a vehicle's image or map."""

@@ -2,6 +2,8 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+import orjson
+
 from motovaultpro.core.cache import note_stale
 from motovaultpro.core.clock import Clock
 from motovaultpro.core.database import AsyncSession
@@ -34,7 +36,6 @@ from motovaultpro.features.vehicles.schemas import (
     VehicleUpdate,
 )
 
-LEVELS = {Permission.VIEW: 1, Permission.EDIT: 2, Permission.DELETE: 3, Permission.MANAGE: 4}
 _FIXED_UNITS = {
     EnergyKind.ELECTRIC: VolumeUnit.KWH,
     EnergyKind.HYDROGEN: VolumeUnit.KG,
@@ -131,12 +132,12 @@ class VehicleService:
 
     async def authorize(self, vehicle_id: int, needed: Permission) -> None:
         """Raise `NotFoundError` where the actor may not even see the vehicle, `ForbiddenError` where more is needed."""
-        level = await self._vehicles.access(
+        granted = await self._vehicles.permission(
             vehicle_id, user_id=self._actor.user_id, role=self._actor.role
         )
-        if level == 0:
+        if granted is None:
             raise NotFoundError("There is no such vehicle, or it is not shared with you.")
-        if level < LEVELS[needed]:
+        if not granted.at_least(needed):
             raise ForbiddenError(f"This vehicle is not shared with you for '{needed}'.")
 
     async def share(self, data: ShareWrite) -> tuple[int, bytes]:
@@ -150,7 +151,7 @@ class VehicleService:
             Share(user_id=data.user_id, vehicle_id=data.vehicle_id, permission=data.permission)
         )
         await self._publish_share("share.changed", data.vehicle_id, data.user_id)
-        return share_id, data.model_dump_json().replace("{", f'{{"id":{share_id},', 1).encode()
+        return share_id, orjson.dumps({"id": share_id, **data.model_dump()})
 
     async def unshare(self, share_id: int) -> None:
         share = await self._vehicles.share(share_id)
