@@ -75,6 +75,8 @@ def test_logs_follow_until_interrupted(tmp_path: Path) -> None:
         follower = subprocess.Popen(
             [sys.executable, "-c", command, "logs", "-f", "--data-dir", str(tmp_path)],
             stdout=stream,
+            # Why: a shell that runs the tests in the background has its children ignore Ctrl-C.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509 - before exec
         )
     eventually(lambda: "worker | old" in output.read_text())
     with log.open("a") as stream:
