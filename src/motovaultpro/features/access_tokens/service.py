@@ -2,7 +2,7 @@ import asyncio
 import base64
 import binascii
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -29,8 +29,8 @@ from motovaultpro.features.access_tokens.repository import SigningKeyRepository
 log = structlog.get_logger()
 
 _RELOAD_SECONDS = 60.0
-_UNKNOWN_KEY_RELOAD_SECONDS = 1.0
-"""Anybody can send a token that names an unknown key."""
+_UNKNOWN_KEY_RELOAD_SECONDS = 0.5
+"""Anybody can send a token that names an unknown key: whoever does waits for the next time we may ask."""
 _VERIFIED_TOKENS = 10_000
 _LEEWAY = timedelta(seconds=LEEWAY_SECONDS)
 
@@ -56,11 +56,13 @@ class AccessTokens:
         clock: Clock,
         *,
         timer: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._settings = settings
         self._database = database
         self._clock = clock
         self._timer = timer
+        self._pause = pause
         self._loading = asyncio.Lock()
         self._loaded: _Loaded | None = None
         self._verified: LRUCache[bytes, Claims] = LRUCache(_VERIFIED_TOKENS)
@@ -84,7 +86,10 @@ class AccessTokens:
         loaded = await self._keys(_RELOAD_SECONDS)
         claims = self._verified.get(digest)
         if claims is None:
-            if _key_id(token) not in loaded.key_ids:
+            key_id = _key_id(token)
+            if key_id is not None and key_id not in loaded.key_ids:
+                # Why wait: the key may be as new as the token, made by another replica after we have read the keys.
+                await self._pause(max(0.0, loaded.at + _UNKNOWN_KEY_RELOAD_SECONDS - self._timer()))
                 loaded = await self._keys(_UNKNOWN_KEY_RELOAD_SECONDS)
             claims = self._verified[digest] = loaded.ring.verify(token)
         elif claims.expires_at + _LEEWAY <= self._clock():
