@@ -14,6 +14,7 @@ MAX_ID = 2**63 - 1
 _EARLIEST = date(1900, 1, 1)
 _LATEST = date(2200, 1, 1)
 _MAX_TAGS = 50
+_PLACES_OF_A_ZERO = 20
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -35,6 +36,13 @@ def _known_currency(code: str) -> str:
     return code
 
 
+def _plain_zero(value: Decimal) -> Decimal:
+    exponent = value.as_tuple().exponent
+    if value or (isinstance(exponent, int) and -_PLACES_OF_A_ZERO <= exponent <= 0):
+        return value
+    return Decimal(0)
+
+
 def _unique(tags: list[str]) -> list[str]:
     return list(dict.fromkeys(tags))
 
@@ -42,7 +50,12 @@ def _unique(tags: list[str]) -> list[str]:
 Id = Annotated[int, Field(ge=1, le=MAX_ID)]
 """A bigint identity, in a path, query or body."""
 
-Money = Annotated[Decimal, Field(ge=0, max_digits=14, decimal_places=4, allow_inf_nan=False)]
+PlainZero = AfterValidator(_plain_zero)
+"""Makes 0 of `0E-1000000`, which pydantic counts as one digit and no column holds."""
+
+Money = Annotated[
+    Decimal, Field(ge=0, max_digits=14, decimal_places=4, allow_inf_nan=False), PlainZero
+]
 """A cost, numeric(14,4). Never negative: a refund lowers the cost of what it refunds."""
 
 Currency = Annotated[str, Field(min_length=3, max_length=3), AfterValidator(_known_currency)]
@@ -50,7 +63,9 @@ Currency = Annotated[str, Field(min_length=3, max_length=3), AfterValidator(_kno
 Quantity = Annotated[Decimal, Field(gt=0, max_digits=12, decimal_places=4, allow_inf_nan=False)]
 """A volume, energy or count, numeric(12,4)."""
 
-Odometer = Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=1, allow_inf_nan=False)]
+Odometer = Annotated[
+    Decimal, Field(ge=0, max_digits=12, decimal_places=1, allow_inf_nan=False), PlainZero
+]
 """A reading in the vehicle's distance unit, numeric(12,1)."""
 
 RecordDate = Annotated[date, Field(ge=_EARLIEST, le=_LATEST)]

@@ -15,7 +15,7 @@ from typing_extensions import override
 from valkey import Valkey as Client
 
 from motovaultpro.core.errors import TooManyRequestsError
-from motovaultpro.core.security.ratelimit import LOCAL_WINDOWS, PAUSE_SECONDS, RateLimiter
+from motovaultpro.core.security.ratelimit import LOCAL_WINDOWS, PAUSE_SECONDS, RateLimiter, network
 from motovaultpro.standalone.components.ports import LOOPBACK, free_port
 from motovaultpro.standalone.components.process import Command
 from motovaultpro.standalone.components.valkey import Valkey
@@ -298,3 +298,19 @@ async def test_works_on_a_cluster(tmp_path: Path) -> None:
         async with limiter_on(url) as one, limiter_on(url) as other:
             assert await hits(one, 2) == 2
             assert await hits(other, 2) == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "counted_as"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+        ("2001:db8:1:2::", "2001:db8:1:2::"),
+        ("fe80::1%eth0", "fe80::"),
+        ("::ffff:192.0.2.7", "::ffff:192.0.2.7"),
+        ("", ""),
+        ("unix", "unix"),
+    ],
+)
+def test_an_ipv6_subscriber_is_one_client(address: str, counted_as: str) -> None:
+    assert network(address) == counted_as

@@ -1,3 +1,4 @@
+import time
 from typing import Any
 
 import pytest
@@ -48,3 +49,11 @@ def test_accepts_one_target(target: dict[str, Any]) -> None:
 def test_refuses_anything_else(target: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         AttachmentWrite.model_validate({"name": "a", **target})
+
+
+def test_a_long_address_that_is_none_is_refused_in_no_time() -> None:
+    started = time.thread_time()
+    for _ in range(20):
+        with pytest.raises(ValidationError):
+            AttachmentWrite(name="x", url="https://" + "a" * 1990 + " ")
+    assert time.thread_time() - started < 0.1  # squared, it were half a second

@@ -128,6 +128,7 @@ async def test_a_bucket_is_linked_itself(s3_app: FastAPI) -> None:
         document = await upload(garage.client)
         answer = await garage.client.get(f"{UPLOADS}/{document['id']}/link")
     link = answer.json()
+    assert answer.headers["cache-control"] == "no-store"
     assert datetime.fromisoformat(link["expires_at"]) > s3_app.state.clock()
     async with httpx.AsyncClient() as anybody:
         direct = await anybody.get(link["url"])

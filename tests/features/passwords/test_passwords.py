@@ -63,6 +63,20 @@ async def test_a_change_ends_the_other_sessions(garage: Garage, guest: httpx.Asy
     assert [user for user, _ in await events(garage, "user.password_changed")] == [user_id]
 
 
+async def test_a_change_ends_the_links_that_were_handed_out(
+    garage: Garage, guest: httpx.AsyncClient
+) -> None:
+    _, name = await add_user(garage)
+    token = await token_for(garage, name)
+    body = {"current_password": PASSWORD, "password": NEW}
+    assert (await guest.post(CHANGE, json=body, headers=basic(name))).status_code == 204
+
+    answer = await guest.post(CONFIRM, json={"token": token, "password": "the thief's own"})
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_link")
+    await log_in(guest, name, NEW)
+
+
 async def test_a_change_needs_the_current_password(
     garage: Garage, guest: httpx.AsyncClient
 ) -> None:

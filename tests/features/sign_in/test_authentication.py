@@ -79,6 +79,33 @@ async def test_refuses_missing_and_wrong_credentials(
     assert answer.headers["www-authenticate"]
 
 
+async def test_a_browser_is_not_asked_for_basic(guest: httpx.AsyncClient) -> None:
+    asked = await guest.get(ME)
+    browser = await guest.get(ME, headers={"Sec-Fetch-Mode": "cors"})
+    wrong = await guest.get(ME, headers={"Sec-Fetch-Mode": "cors", **basic("nobody", "x")})
+
+    assert asked.headers["www-authenticate"] == 'Bearer, Basic realm="MotoVaultPro"'
+    assert [a.headers["www-authenticate"] for a in (browser, wrong)] == ["Bearer", "Bearer"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}],
+)
+async def test_another_site_cannot_use_the_basic_login_that_a_browser_keeps(
+    garage: Garage, guest: httpx.AsyncClient, headers: dict[str, str]
+) -> None:
+    _, name = await add_user(garage)
+    del guest.headers["Origin"]
+    signed_in = basic(name)
+
+    answer = await guest.post("/api/auth/logout-everywhere", headers={**signed_in, **headers})
+    script = await guest.post("/api/auth/logout-everywhere", headers=signed_in)
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "cross_site")
+    assert script.status_code == 204
+
+
 async def test_a_refresh_token_or_cookie_is_no_other_credential(
     garage: Garage, guest: httpx.AsyncClient
 ) -> None:
@@ -332,3 +359,11 @@ async def test_any_name_fits_into_the_proxys_header(garage: Garage) -> None:
     answer = await garage.client.get("/auth/verify")
 
     assert answer.headers["x-auth-user"] == f"%C5%81ucja %E8%BB%8A {garage.tenant_id}"
+
+
+@pytest.mark.parametrize(("role", "status"), [("owner", 403), ("admin", 200), ("viewer", 200)])
+async def test_a_proxy_may_ask_for_a_role(garage: Garage, role: str, status: int) -> None:
+    admin = await garage.client_as("admin")
+
+    assert (await admin.get(f"/auth/verify?role={role}")).status_code == status
+    assert (await admin.get("/auth/verify?role=king")).status_code == 422

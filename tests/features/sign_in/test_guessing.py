@@ -31,7 +31,7 @@ async def strict_garage(strict_app: FastAPI) -> AsyncIterator[Garage]:
 
 
 def an_address() -> str:
-    return f"2001:db8::{uuid4().hex[:4]}:{uuid4().hex[:4]}"
+    return f"2001:db8:{uuid4().hex[:4]}:{uuid4().hex[:4]}::1"
 
 
 async def attempt(client: httpx.AsyncClient, name: str, password: str = "wrong") -> int:
@@ -50,6 +50,28 @@ async def test_attempts_are_limited_by_address(strict_app: FastAPI) -> None:
     assert answer.json()["code"] == "too_many_requests"
     assert int(answer.headers["retry-after"]) > 0
     assert LOGINS.labels("password", "limited")._value.get() == limited + 2
+
+
+async def test_all_addresses_of_an_ipv6_subscriber_count_as_one(strict_app: FastAPI) -> None:
+    network = an_address().removesuffix("1")
+    codes = []
+    for host in range(1, 5):
+        async with visitor(strict_app, f"{network}{host}") as client:
+            codes.append(await attempt(client, f"{uuid4()}"))
+
+    assert codes == [401, 401, 401, 429]
+
+
+async def test_spellings_that_mean_the_same_account_count_as_one(strict_garage: Garage) -> None:
+    name = f"igor-i-{uuid4().hex[:8]}"
+    await add_user(strict_garage, name=name)
+    codes = []
+    # PostgreSQL takes the dotted capital for an i, as Python does not.
+    for variant in (name, name.replace("ig", "\u0130g"), name.replace("-i", "-\u0130"), name):
+        async with visitor(strict_garage.app, an_address()) as client:
+            codes.append(await attempt(client, variant))
+
+    assert codes == [401, 401, 401, 429]
 
 
 async def test_attempts_are_limited_by_name_in_any_case_and_by_any_method(

@@ -223,3 +223,11 @@ async def test_signs_in_to_the_garage_the_user_belongs_to_longest(
 
     me = (await guest.get("/api/v1/me", headers=bearer(tokens["token"]))).json()
     assert (me["tenant"]["id"], me["role"]) == (str(garage.tenant_id), "member")
+
+
+@pytest.mark.parametrize("path", ["login", "refresh", "setup", "password-reset"])
+async def test_strangers_send_little(guest: httpx.AsyncClient, path: str) -> None:
+    """To say what is wrong with a megabyte of unknown fields takes most of a second."""
+    answer = await guest.post(f"/api/auth/{path}", json={f"field{i}": 1 for i in range(2000)})
+
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")

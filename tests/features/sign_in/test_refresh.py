@@ -53,6 +53,21 @@ async def test_a_token_that_comes_twice_ends_the_session(
     assert await garage.count("sessions") == 1
 
 
+async def test_a_thief_who_was_faster_is_found_out_however_often_they_refreshed(
+    garage: Garage, guest: httpx.AsyncClient
+) -> None:
+    _, name = await add_user(garage)
+    stolen = await log_in(guest, name)
+    thief = (await refresh(guest, stolen)).json()
+    for _ in range(2):
+        thief = (await refresh(guest, thief)).json()
+
+    assert (await refresh(guest, stolen)).status_code == 401
+
+    assert (await refresh(guest, thief)).status_code == 401
+    assert (await guest.get(ME, headers=bearer(thief["token"]))).status_code == 401
+
+
 async def test_keeps_a_session_alive_longer_than_any_token(
     timed_garage: Garage, timed_guest: httpx.AsyncClient, clock: MovableClock
 ) -> None:

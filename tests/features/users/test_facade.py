@@ -124,7 +124,7 @@ async def test_an_imported_root_user_is_found_again_after_getting_a_name(garage:
 async def test_an_imported_user_cannot_take_a_name_or_an_address(garage: Garage) -> None:
     member = await garage.member("member")
     email = f"{garage.tenant_id}@example.com"
-    await garage.client.patch("/api/v1/me", json={"email": email})
+    await garage.client.patch(f"/api/v1/users/{member.user_id}", json={"email": email})
 
     with pytest.raises(NameTakenError):
         async with garage.database.session(garage.tenant_id) as session:

@@ -1,9 +1,12 @@
 import httpx
 import pytest
+from sqlalchemy import text
 
 from motovaultpro.core.security.actor import Role
+from motovaultpro.core.settings import Settings
 from motovaultpro.features.users import facade as users
-from tests.factories.garages import Garage, anonymous_client
+from tests.factories.garages import Garage, anonymous_client, make_garage
+from tests.factories.logins import PASSWORD, add_user, basic, bearer, log_in, replica, visitor
 
 ME = "/api/v1/me"
 DEFAULTS: dict[str, object] = {
@@ -61,11 +64,10 @@ async def test_everybody_sets_preferences(garage: Garage, role: Role) -> None:
         "economy_style": "l_per_100km",
     }
 
-    answer = await client.patch(ME, json={"preferences": chosen, "email": f"{role}@example.com"})
+    answer = await client.patch(ME, json={"preferences": chosen})
 
     assert answer.status_code == 200
     assert answer.json()["preferences"] == {**chosen, "lubelogger": {}}
-    assert answer.json()["email"] == f"{role}@example.com"
     read = await client.get(ME)
     assert (read.json(), read.headers["etag"]) == (answer.json(), answer.headers["etag"])
 
@@ -105,18 +107,56 @@ async def test_refuses_a_change_of_what_somebody_else_changed(garage: Garage) ->
     assert (await garage.client.get(ME)).json()["preferences"]["locale"] == "fr"
 
 
-async def test_refuses_an_address_that_another_user_has(
-    garage: Garage, other_garage: Garage
-) -> None:
+async def test_a_new_address_needs_the_current_password(garage: Garage) -> None:
+    """A reset link goes there: whoever finds a browser signed in must not be able to have it sent to them."""
+    user_id, name = await add_user(garage, role="viewer")
     address = f"{garage.tenant_id}@example.com"
-    await other_garage.client.patch(ME, json={"email": address})
+    async with visitor(garage.app) as client:
+        client.headers.update(bearer((await log_in(client, name))["token"]))
 
-    answer = await garage.client.patch(
-        ME, json={"email": address.upper(), "preferences": {"locale": "fr"}}
-    )
+        for given in ({}, {"current_password": "wrong"}, {"current_password": None}):
+            answer = await client.patch(ME, json={"email": address, **given})
+            assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY
+            assert [error["field"] for error in answer.json()["fields"]] == ["current_password"]
+        answer = await client.patch(ME, json={"email": address, "current_password": PASSWORD})
+        assert (answer.status_code, answer.json()["email"]) == (200, address)
+        answer = await client.patch(ME, json={"email": None})
+        assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY
+
+    async with garage.database.session(garage.tenant_id) as session:
+        events = await session.scalars(
+            text("SELECT payload FROM outbox WHERE type = 'user.updated' AND user_id = :id"),
+            {"id": user_id},
+        )
+        assert [event["data"] for event in events] == [{"fields": ["email"]}]
+
+
+async def test_guesses_of_the_current_password_are_limited(settings: Settings) -> None:
+    security = settings.security.model_copy(update={"sign_in_rate": "3/hour"})
+    strict = settings.model_copy(update={"security": security})
+    async with replica(strict) as app, make_garage(app) as garage:
+        guess = {"email": "x@example.com", "current_password": "a guess"}
+        codes = [(await garage.client.patch(ME, json=guess)).status_code for _ in range(4)]
+
+    assert codes == [422, 422, 422, 429]
+
+
+async def test_refuses_an_address_that_another_user_has(garage: Garage) -> None:
+    address = f"{garage.tenant_id}@example.com"
+    await add_user(garage, email=address)
+    _, name = await add_user(garage)
+    body = {
+        "email": address.upper(),
+        "current_password": PASSWORD,
+        "preferences": {"locale": "fr"},
+    }
+    async with visitor(garage.app) as client:
+        client.headers.update(basic(name))
+
+        answer = await client.patch(ME, json=body)
+        me = (await client.get(ME)).json()
 
     assert (answer.status_code, answer.json()["code"]) == (409, "email_taken")
-    me = (await garage.client.get(ME)).json()
     assert (me["email"], me["preferences"]["locale"]) == (None, None)
 
 

@@ -5,6 +5,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from tests.factories.eventually import eventually
 from tests.factories.garages import Garage, anonymous_client
 from tests.factories.logins import PASSWORD, add_user, bearer, join, log_in
 
@@ -151,6 +152,22 @@ async def test_refuses_a_change_of_what_somebody_else_changed(garage: Garage) ->
     assert (await garage.client.get(path(member.user_id))).json()["role"] == "viewer"
 
 
+@pytest.mark.parametrize("role", ["owner", "admin"])
+async def test_nobody_gets_round_their_own_password_by_managing_themselves(
+    garage: Garage, role: str
+) -> None:
+    actor = await garage.member(role)
+    client = await garage.client_of(actor)
+
+    link = await client.post(f"{path(actor.user_id)}/password-reset-link")
+    address = await client.patch(path(actor.user_id), json={"email": "thief@example.com"})
+
+    assert [(a.status_code, a.json()["code"]) for a in (link, address)] == [
+        (403, "own_account")
+    ] * 2
+    assert (await client.get("/api/v1/me")).json()["email"] is None
+
+
 async def test_a_disabled_member_comes_back(garage: Garage) -> None:
     member = await garage.member("member")
     client = await garage.client_of(member)
@@ -245,6 +262,40 @@ async def test_two_owners_cannot_take_each_other_away_at_once(
             )
         )
     assert owners == 1
+
+
+async def test_who_loses_their_role_while_waiting_for_their_turn_changes_nothing(
+    garage: Garage,
+) -> None:
+    member = await garage.member("member")
+    admin = await garage.member("admin")
+    client = await garage.client_of(admin)
+    async with garage.database.system_session() as session:
+        await session.execute(
+            text("SELECT FROM tenants WHERE id = :id FOR UPDATE"), {"id": garage.tenant_id}
+        )
+        requests = [
+            asyncio.create_task(client.patch(path(member.user_id), json={"role": "admin"})),
+            asyncio.create_task(client.delete(path(member.user_id))),
+        ]
+        await eventually(lambda: waiting(garage, 2))
+        await session.execute(
+            text("UPDATE memberships SET role = 'viewer' WHERE user_id = :id"),
+            {"id": admin.user_id},
+        )
+
+    answers = await asyncio.gather(*requests)
+
+    assert [answer.status_code for answer in answers] == [403, 403]
+    assert [item["role"] for item in await members(garage)] == ["owner", "member", "viewer"]
+
+
+async def waiting(garage: Garage, transactions: int) -> bool:
+    async with garage.database.system_session() as session:
+        count: int = await session.scalar(
+            text("SELECT count(*) FROM pg_stat_activity WHERE pg_blocking_pids(pid) <> '{}'")
+        )
+    return count == transactions
 
 
 async def test_an_admin_cannot_touch_owners_or_make_one(garage: Garage) -> None:

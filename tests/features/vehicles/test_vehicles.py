@@ -40,6 +40,18 @@ async def test_keeps_every_field_as_it_was_typed(garage: Garage) -> None:
     assert answer.json() == vehicle
 
 
+@pytest.mark.parametrize("zero", ["0E+1000000", "0E-1000000", "-0E+9999", "0E-9999"])
+async def test_a_zero_however_it_is_written_is_a_zero(garage: Garage, zero: str) -> None:
+    names = ("purchase_price", "sold_price", "odometer_difference")
+
+    vehicle = await make_vehicle(garage.client, **dict.fromkeys(names, zero))
+
+    assert [vehicle[name] for name in names] == [0, 0, 0]
+    adjusted = f"/api/v1/vehicles/{vehicle['id']}/adjusted-odometer"
+    answer = await garage.client.get(adjusted, params={"odometer": zero})
+    assert answer.json() == {"odometer": 0, "adjusted": 0}
+
+
 async def test_defaults_come_from_the_garage(garage: Garage) -> None:
     vehicle = await make_vehicle(garage.client)
     assert (vehicle["currency"], vehicle["distance_unit"]) == ("USD", "mi")
@@ -372,6 +384,24 @@ async def test_only_who_manages_a_vehicle_shares_it(garage: Garage) -> None:
     assert (await client.get("/api/v1/shares")).json()["items"] == []
     listed = (await garage.client.get(f"/api/v1/shares?vehicle_id={vehicle['id']}")).json()["items"]
     assert [item["permission"] for item in listed] == ["edit"]
+
+
+async def test_an_api_key_does_not_decide_who_may_do_what(garage: Garage) -> None:
+    member = await garage.member("member")
+    share = {"user_id": member.user_id, "permission": "view"}
+    made = (await garage.client.post("/api/v1/shares", json=share)).json()
+    body = {"name": "k", "scopes": ["view", "edit", "delete"]}
+    key = (await garage.client.post("/api/v1/api-keys", json=body)).json()["key"]
+    async with anonymous_client(garage.app) as guest:
+        guest.headers["x-api-key"] = key
+
+        raised = await guest.post("/api/v1/shares", json={**share, "permission": "manage"})
+        ended = await guest.delete(f"/api/v1/shares/{made['id']}")
+
+        assert (await guest.get("/api/v1/shares")).json()["items"] == [
+            {"id": made["id"], "vehicle_id": None, **share}
+        ]
+    assert [answer.json()["code"] for answer in (raised, ended)] == ["api_key_refused"] * 2
 
 
 async def test_nobody_ends_the_shares_of_another_garage(

@@ -30,7 +30,7 @@ class _Backend(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         known = "session=known" in self.headers.get("Cookie", "")
-        self.send_response(200 if known or self.path != "/auth/verify" else 401)
+        self.send_response(200 if known or not self.path.startswith("/auth/verify") else 401)
         body = f"{self.headers}{'.' * 3000}".encode()
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Content-Type", "text/plain")

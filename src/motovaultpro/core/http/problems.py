@@ -23,7 +23,7 @@ _CODES |= {
     415: "unsupported_media_type",
 }
 _CODES |= {422: "invalid", 429: "too_many_requests", 500: "internal_error", 503: "unavailable"}
-_BAD_REQUEST, _METHOD_NOT_ALLOWED = 400, 405
+_BAD_REQUEST, _UNAUTHORIZED, _METHOD_NOT_ALLOWED = 400, 401, 405
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _MAX_FIELDS = 100
 """A body of nothing but mistakes must not become an answer many times its size."""
@@ -64,7 +64,11 @@ def install_error_handlers(app: FastAPI) -> None:
     # Why: coroutines; Starlette would run a plain function in a thread.
     async def app_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, AppError)  # noqa: S101 - narrows what Starlette types as Exception
-        return problem_response(request.scope["path"], of_app_error(error))
+        answer = problem_response(request.scope["path"], of_app_error(error))
+        # A browser would open its own box for the name and password, over our page; scripts and apps wait for the challenge.
+        if error.status == _UNAUTHORIZED and "sec-fetch-mode" in request.headers:
+            answer.headers["WWW-Authenticate"] = "Bearer"
+        return answer
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101 - as above

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
@@ -33,6 +34,17 @@ DEFAULT_SERVICE = "mymaster"
 OUTAGES = (ValkeyError, ValkeyClusterException, OSError)
 
 log = structlog.get_logger()
+
+
+def network(address: str) -> str:
+    """Whose hits those from an address are: a subscriber has 2^64 addresses of IPv6."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is None:
+        return str(IPv6Address(int(parsed) >> 64 << 64))
+    return address
 
 
 class RateLimiter:

@@ -1,6 +1,6 @@
-"""Cross-site request forgery: unsafe requests signed in by cookie must come from our own pages.
+"""Cross-site request forgery: unsafe requests signed in by what browsers send unasked must come from our own pages.
 
-The cookie is `SameSite=Lax` already; this also stops sibling sub-domains and old browsers. The
+The cookie is `SameSite=Lax` already, a Basic login is not; this also stops sibling sub-domains and old browsers. The
 rules are those of Go's `http.CrossOriginProtection`: no token, hence nothing to forget in a form.
 """
 
@@ -20,7 +20,7 @@ class CrossSiteError(ForbiddenError):
 def check_same_origin(method: str, headers: Mapping[str, str], public_url: str) -> None:
     """Raise `CrossSiteError` for an unsafe request that another site's page made.
 
-    Call it for requests signed in by cookie only. `headers` has lower-case names or ignores case.
+    Call it for requests signed in by cookie or Basic only. `headers` has lower-case names or ignores case.
     A request with neither `Sec-Fetch-Site` nor `Origin` passes: every browser sends at least one
     with an unsafe method, so it comes from a script, whose cookie nobody else can make it send.
     """

@@ -1,8 +1,10 @@
-"""Accounts for the capsules above. Every function takes a system session."""
+"""Accounts for the capsules above. Every function but `confirm_password` takes a system session."""
 
 from uuid import UUID
 
-from motovaultpro.core.database import AsyncSession
+from motovaultpro.core.database import AsyncSession, Database
+from motovaultpro.core.errors import FieldError, InvalidError
+from motovaultpro.core.security.passwords import Passwords
 from motovaultpro.features.accounts.contracts import Account
 from motovaultpro.features.accounts.repository import AccountRepository
 
@@ -35,6 +37,24 @@ async def find(
         return await accounts.with_name_hash(name_sha256)
     found = await accounts.named(name) if name else []
     return found[0].user_id if found else None
+
+
+async def confirm_password(
+    database: Database, passwords: Passwords, user_id: int, password: str
+) -> Account:
+    """The user's account. Raises `InvalidError` unless this is their password.
+
+    Argon2 runs outside a transaction. Limit the attempts: who found a browser signed in may guess here.
+    """
+    async with database.system_session() as session:
+        found = await account(session, user_id)
+    stored = "" if found is None else found.password_hash or ""
+    verdict = await passwords.verify_password(password, stored)
+    if found is None or not verdict.ok:
+        raise InvalidError(
+            "The current password is wrong.", fields=[FieldError("current_password", "is wrong")]
+        )
+    return found
 
 
 async def set_password(session: AsyncSession, user_id: int, password_hash: str) -> None:

@@ -10,7 +10,7 @@ from motovaultpro.features.extra_fields.contracts import RecordType
 
 MAX_ATTACHMENTS = 100
 
-_WEB_ADDRESS = re.compile(r"https?://[^\s/?#]+\S*", re.IGNORECASE)
+_WEB_ADDRESS = re.compile(r"https?://[^\s/?#]\S*", re.IGNORECASE)
 
 
 def _web_address(url: str) -> str:

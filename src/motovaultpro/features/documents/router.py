@@ -124,9 +124,14 @@ async def download_document(
 
 @router.get("/api/v1/documents/{document_id}/link")
 async def link_document(
-    document_id: Id, read: Read, storage: CurrentStorage, clock: CurrentClock
+    document_id: Id,
+    read: Read,
+    storage: CurrentStorage,
+    clock: CurrentClock,
+    response: Response,
 ) -> DocumentLink:
     """Where to download the file: an address of the object store that works for five minutes without signing in, or ours."""
+    response.headers["Cache-Control"] = "no-store"  # the address alone opens the file
     file = await _file(read, document_id)
     url = await storage.presigned_url(file.storage_key, LINK_LIFETIME)
     if url is None:

@@ -27,6 +27,12 @@ async def create(
     return Link(f"{_PAGES[purpose]}?token={token}", expires_at)
 
 
+async def revoke(session: AsyncSession, purpose: Purpose, *, user_id: int) -> None:
+    """End the user's links of this purpose."""
+    async with system_door(session):
+        await LinkRepository(session).delete(purpose, user_id)
+
+
 async def check(
     session: AsyncSession, purpose: Purpose, token: str, *, now: datetime
 ) -> int | None:

@@ -19,14 +19,24 @@ class LinkRepository:
         self, purpose: Purpose, user_id: int | None, token_hash: bytes, expires_at: datetime
     ) -> None:
         """Store a token; earlier ones of the same user and purpose stop working."""
-        key = {"purpose": purpose, "user_id": user_id}
-        await self._session.execute(text(f"DELETE FROM one_time_tokens WHERE {_KEY}"), key)  # noqa: S608 - a constant
+        await self.delete(purpose, user_id)
         await self._session.execute(
             text(
                 "INSERT INTO one_time_tokens (token_hash, purpose, user_id, expires_at)"
                 " VALUES (:token_hash, :purpose, :user_id, :expires_at)"
             ),
-            {**key, "token_hash": token_hash, "expires_at": expires_at},
+            {
+                "purpose": purpose,
+                "user_id": user_id,
+                "token_hash": token_hash,
+                "expires_at": expires_at,
+            },
+        )
+
+    async def delete(self, purpose: Purpose, user_id: int | None) -> None:
+        await self._session.execute(
+            text(f"DELETE FROM one_time_tokens WHERE {_KEY}"),  # noqa: S608 - a constant
+            {"purpose": purpose, "user_id": user_id},
         )
 
     async def find(

@@ -9,6 +9,7 @@ from motovaultpro.core.dependencies import (
     UnitOfWorkRoute,
 )
 from motovaultpro.core.http.client import ClientAddress
+from motovaultpro.core.security.ratelimit import network
 from motovaultpro.features.passwords.schemas import (
     PasswordChange,
     PasswordReset,
@@ -51,7 +52,7 @@ async def request_password_reset(
     background: BackgroundTasks,
 ) -> None:
     """Ask for a link to choose a new password. The answer is the same whether there is such a user or not."""
-    await _limit(request, "reset from", address)
+    await _limit(request, "reset from", network(address))
     await _limit(request, "reset of", data.name.casefold())
     # After the answer, so that its time does not tell either.
     background.add_task(passwords.announce_reset, data.name)
@@ -62,7 +63,7 @@ async def reset_password(
     request: Request, data: PasswordReset, address: ClientAddress, passwords: PasswordChanges
 ) -> None:
     """Choose a new password by a link. It ends all sessions."""
-    await _limit(request, "link from", address)
+    await _limit(request, "link from", network(address))
     await passwords.reset(data.token.get_secret_value(), data.password.get_secret_value())
 
 

@@ -1,6 +1,5 @@
 from motovaultpro.core.clock import Clock
 from motovaultpro.core.database import AsyncSession, Database
-from motovaultpro.core.errors import FieldError, InvalidError
 from motovaultpro.core.events import Event, publish
 from motovaultpro.core.security.actor import Actor
 from motovaultpro.core.security.passwords import Passwords, check_password_policy
@@ -21,15 +20,9 @@ class PasswordService:
 
     async def change(self, actor: Actor, current: str, password: str) -> None:
         """Ends the user's other sessions. Raises `InvalidError`."""
-        async with self._database.system_session() as session:
-            account = await accounts.account(session, actor.user_id)
-        stored = "" if account is None else account.password_hash or ""
-        verdict = await self._passwords.verify_password(current, stored)
-        if account is None or not verdict.ok:
-            raise InvalidError(
-                "The current password is wrong.",
-                fields=[FieldError("current_password", "is wrong")],
-            )
+        account = await accounts.confirm_password(
+            self._database, self._passwords, actor.user_id, current
+        )
         check_password_policy(password, account.name or "")
         password_hash = await self._passwords.hash_password(password)
         async with self._database.system_session() as session:
@@ -58,6 +51,7 @@ class PasswordService:
         self, session: AsyncSession, account: Account, password_hash: str, *, keep: int | None
     ) -> None:
         await accounts.set_password(session, account.user_id, password_hash)
+        await links.revoke(session, Purpose.RESET, user_id=account.user_id)
         await sessions.end_all(session, account.user_id, keep=keep)
         await _publish(session, account, "user.password_changed")
 

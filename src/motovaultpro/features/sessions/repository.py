@@ -49,19 +49,21 @@ class SessionRepository:
         user_id: int,
         tenant_id: UUID,
         token_hash: bytes,
+        family_hash: bytes | None,
         is_remembered: bool,
         client: Client,
         now: datetime,
         expires_at: datetime,
     ) -> int:
         rows = await self._run(
-            "INSERT INTO sessions (kind, user_id, tenant_id, token_hash, is_remembered, address, user_agent,"
+            "INSERT INTO sessions (kind, user_id, tenant_id, token_hash, family_hash, is_remembered, address, user_agent,"
             " created_at, last_used_at, expires_at) VALUES (:kind, :user_id, :tenant_id, :token_hash,"
-            " :is_remembered, :address, :user_agent, :now, :now, :expires_at) RETURNING id",
+            " :family_hash, :is_remembered, :address, :user_agent, :now, :now, :expires_at) RETURNING id",
             kind=kind,
             user_id=user_id,
             tenant_id=tenant_id,
             token_hash=token_hash,
+            family_hash=family_hash,
             is_remembered=is_remembered,
             address=client.address[:_TEXT],
             user_agent=client.user_agent[:_TEXT],
@@ -104,8 +106,7 @@ class SessionRepository:
     ) -> Session | None:
         """Replace a refresh token; None unless it is the current one of a session."""
         rows = await self._run(
-            "UPDATE sessions SET previous_token_hash = token_hash, token_hash = :new_hash,"
-            " last_used_at = :now, expires_at = :expires_at"
+            "UPDATE sessions SET token_hash = :new_hash, last_used_at = :now, expires_at = :expires_at"
             " WHERE token_hash = :old_hash AND kind = 'bearer' AND expires_at > :now"
             " RETURNING id, user_id, tenant_id, is_remembered, last_used_at, expires_at",
             old_hash=old_hash,
@@ -115,10 +116,12 @@ class SessionRepository:
         )
         return _to_session(rows.one_or_none())
 
-    async def end_reused(self, token_hash: bytes) -> int | None:
-        """End the session whose refresh token was exchanged before; answers its user."""
+    async def end_reused(self, family_hash: bytes, token_hash: bytes) -> int | None:
+        """End the session of the family whose refresh token is another by now; answers its user."""
         rows = await self._run(
-            "DELETE FROM sessions WHERE previous_token_hash = :token_hash RETURNING id, user_id, kind, token_hash",
+            "DELETE FROM sessions WHERE family_hash = :family_hash AND token_hash <> :token_hash"
+            " RETURNING id, user_id, kind, token_hash",
+            family_hash=family_hash,
             token_hash=token_hash,
         )
         row = rows.one_or_none()

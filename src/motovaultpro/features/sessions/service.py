@@ -1,3 +1,4 @@
+import secrets
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from motovaultpro.core.cached import Cached
 from motovaultpro.core.clock import Clock
 from motovaultpro.core.database import Database
 from motovaultpro.core.errors import UnauthorizedError
-from motovaultpro.core.security.opaque import new_token, token_hash
+from motovaultpro.core.security.opaque import TOKEN_BYTES, new_token, token_hash
 from motovaultpro.core.settings import SecuritySettings
 from motovaultpro.features.sessions.contracts import BearerSession, Client, Session, SessionKind
 from motovaultpro.features.sessions.repository import (
@@ -49,25 +50,34 @@ class Sessions:
         return token
 
     async def start_bearer(self, user_id: int, tenant_id: UUID, client: Client) -> BearerSession:
-        token = new_token("mvr")
+        family = new_token("mvr")
+        token = _successor(family)
         lifetime = self._settings.refresh_token_lifetime
         session_id = await self._start(
-            SessionKind.BEARER, user_id, tenant_id, token, client, lifetime, is_remembered=True
+            SessionKind.BEARER,
+            user_id,
+            tenant_id,
+            token,
+            client,
+            lifetime,
+            is_remembered=True,
+            family_hash=token_hash(family),
         )
         return BearerSession(session_id, user_id, tenant_id, token)
 
     async def refresh(self, refresh_token: str) -> BearerSession:
         """The session with a new refresh token.
 
-        Each is good for one exchange: when one comes a second time, somebody has stolen it or its successor, and the
-        session ends. Raises `UnauthorizedError`.
+        Each is good for one exchange: when one comes a second time, however many came after it, somebody has stolen it or
+        a successor, and the session ends. Raises `UnauthorizedError`.
         """
-        old_hash, token, now = token_hash(refresh_token), new_token("mvr"), self._clock()
+        family = refresh_token.partition(".")[0]
+        old_hash, token, now = token_hash(refresh_token), _successor(family), self._clock()
         expires_at = now + self._settings.refresh_token_lifetime
         async with self._database.system_session() as session:
             sessions = SessionRepository(session)
             found = await sessions.exchange(old_hash, token_hash(token), expires_at, now)
-            victim = None if found else await sessions.end_reused(old_hash)
+            victim = None if found else await sessions.end_reused(token_hash(family), old_hash)
         if victim is not None:
             log.warning("refresh_token_reused", user_id=victim)
         if found is None:
@@ -111,6 +121,7 @@ class Sessions:
         client: Client,
         lifetime: timedelta,
         is_remembered: bool,
+        family_hash: bytes | None = None,
     ) -> int:
         now = self._clock()
         async with self._database.system_session() as session:
@@ -119,6 +130,7 @@ class Sessions:
                 user_id=user_id,
                 tenant_id=tenant_id,
                 token_hash=token_hash(token),
+                family_hash=family_hash,
                 is_remembered=is_remembered,
                 client=client,
                 now=now,
@@ -135,6 +147,11 @@ class Sessions:
 
     def _idle_time(self, *, is_remembered: bool) -> timedelta:
         return self._settings.session_remember if is_remembered else self._settings.session_idle
+
+
+def _successor(family: str) -> str:
+    """A refresh token: the part that all of a session share, secret as well, and one of its own."""
+    return f"{family}.{secrets.token_urlsafe(TOKEN_BYTES)}"
 
 
 def _ended() -> UnauthorizedError:

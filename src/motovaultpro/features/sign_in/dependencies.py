@@ -49,6 +49,8 @@ class DatabaseAuthenticator(Authenticator):
             case ApiKey(key):
                 return await self.sign_in.by_api_key(key)
             case BasicLogin(user_name, password):
+                # A browser that was given a Basic login sends it along unasked, and no SameSite holds it back.
+                check_same_origin(request.method, request.headers, self._public_url)
                 address = client_address(request)
                 return await self.sign_in.by_login(user_name, password, address)
             case None:

@@ -1,9 +1,11 @@
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Request, Response, status
+from fastapi import APIRouter, Query, Request, Response, status
 
 from motovaultpro.core.dependencies import CurrentActor, DbSession, UnitOfWorkRoute
+from motovaultpro.core.errors import ForbiddenError
+from motovaultpro.core.security.actor import Role
 from motovaultpro.core.security.credentials import SESSION_COOKIE
 from motovaultpro.core.security.same_origin import check_same_origin
 from motovaultpro.features.sessions import facade as sessions
@@ -107,8 +109,13 @@ async def log_out_everywhere(
 
 
 @router.get("/auth/verify", response_class=Response)
-async def verify(actor: CurrentActor) -> Response:
-    """For a proxy's forwardAuth: 200 with who it is (percent-encoded UTF-8), or 401."""
+async def verify(
+    actor: CurrentActor,
+    role: Annotated[Role, Query(description="The least role to let through.")] = Role.VIEWER,
+) -> Response:
+    """For a proxy's forwardAuth: 200 with who it is (percent-encoded UTF-8), 401, or 403 below `role`."""
+    if not actor.role.at_least(role):
+        raise ForbiddenError(f"This is for the role '{role}' and above.")
     return Response(
         headers={
             "X-Auth-User": quote(actor.name, safe="@ "),

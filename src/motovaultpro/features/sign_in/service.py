@@ -14,7 +14,7 @@ from motovaultpro.core.resources import Resources
 from motovaultpro.core.security.actor import ALL_SCOPES, Actor, Method
 from motovaultpro.core.security.opaque import token_hash
 from motovaultpro.core.security.passwords import Passwords
-from motovaultpro.core.security.ratelimit import RateLimiter
+from motovaultpro.core.security.ratelimit import RateLimiter, network
 from motovaultpro.core.security.remembered import RememberedCredentials
 from motovaultpro.features.access_tokens.facade import AccessTokens
 from motovaultpro.features.accounts import facade as accounts
@@ -157,10 +157,8 @@ class SignIn:
     async def _counted_check(
         self, name: str, password: str, address: str, method: str
     ) -> KnownUser:
-        rate = self._settings.sign_in_rate
         try:
-            await self._limiter.hit(rate, "sign-in from", address)
-            await self._limiter.hit(rate, "sign-in as", name.casefold())
+            await self._limiter.hit(self._settings.sign_in_rate, "sign-in from", network(address))
             user = await self._check(name, password)
         except TooManyRequestsError:
             LOGINS.labels(method, "limited").inc()
@@ -177,6 +175,7 @@ class SignIn:
     async def _check(self, name: str, password: str) -> KnownUser:
         async with self._database.system_session() as session:
             candidates = await accounts.named(session, name)
+        await self._count(candidates, name)
         account = await self._verified(candidates, name, password)
         user = None if account is None else await self.known_user(account.user_id)
         if account is None or user is None:
@@ -186,6 +185,14 @@ class SignIn:
         if user.password_mark == self._mark(account):
             self._remembered.remember(user.user_id, _PASSWORD, name, password, user.password_mark)
         return user
+
+    async def _count(self, candidates: Sequence[Account], name: str) -> None:
+        """By account, not as typed: which letters are the same is PostgreSQL's to say, and not what Python says."""
+        rate = self._settings.sign_in_rate
+        for account in candidates:
+            await self._limiter.hit(rate, "sign-in to", str(account.user_id))
+        if not candidates:
+            await self._limiter.hit(rate, "sign-in as", name.casefold())
 
     async def _verified(
         self, candidates: Sequence[Account], name: str, password: str

@@ -25,6 +25,12 @@ class SharedAccountError(ConflictError):
     code = "shared_account"
 
 
+class OwnAccountError(ForbiddenError):
+    """What needs one's own password is not done through the management of members."""
+
+    code = "own_account"
+
+
 class ApiKeyRefusedError(ForbiddenError):
     """Who can sign in, and as what, is changed by people: a key must not be able to make a stronger one."""
 

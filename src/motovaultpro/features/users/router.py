@@ -4,6 +4,7 @@ import orjson
 from fastapi import APIRouter, Query, Request, Response, status
 
 from motovaultpro.core.dependencies import (
+    CurrentActor,
     CurrentClock,
     CurrentDatabase,
     IfMatch,
@@ -13,6 +14,7 @@ from motovaultpro.core.dependencies import (
 )
 from motovaultpro.core.http.client import ClientAddress
 from motovaultpro.core.pagination import DEFAULT_LIMIT, MAX_LIMIT
+from motovaultpro.core.security.ratelimit import network
 from motovaultpro.core.types import MAX_ID, Id
 from motovaultpro.features.links.contracts import Link
 from motovaultpro.features.users.dependencies import MANAGER, MANAGING_PERSON, Users
@@ -31,7 +33,7 @@ from motovaultpro.features.users.schemas import (
     UserRead,
     UserUpdate,
 )
-from motovaultpro.features.users.service import make_first_owner
+from motovaultpro.features.users.service import make_first_owner, require_person
 
 router = APIRouter(prefix="/api/v1", tags=["users"], route_class=UnitOfWorkRoute)
 public_router = APIRouter(prefix="/api/auth", tags=["sign-in"], route_class=UnitOfWorkRoute)
@@ -47,7 +49,7 @@ async def set_up(
 ) -> SetupAnswer:
     """Make the first owner, by the one-time link that the start of the system shows."""
     state = request.app.state
-    await state.limiter.hit(state.settings.security.sign_in_rate, "link from", address)
+    await state.limiter.hit(state.settings.security.sign_in_rate, "link from", network(address))
     user_id = await make_first_owner(
         data, database=database, passwords=state.passwords, clock=clock
     )
@@ -62,8 +64,22 @@ async def get_me(read: Read) -> Response:
 
 
 @router.patch("/me", response_model=MeRead)
-async def change_me(data: MeUpdate, users: Users, if_match: IfMatch) -> Response:
+async def change_me(
+    request: Request,
+    data: MeUpdate,
+    users: Users,
+    actor: CurrentActor,
+    database: CurrentDatabase,
+    if_match: IfMatch,
+) -> Response:
     """Change what the body names; a preference set to null goes back to the garage's."""
+    if "email" in data.model_fields_set:
+        require_person(actor)
+        state = request.app.state
+        await state.limiter.hit(
+            state.settings.security.sign_in_rate, "password of", str(actor.user_id)
+        )
+        await users.confirm(data.current_password, database)
     return if_match.answer(await users.change_me(data, if_match))
 
 

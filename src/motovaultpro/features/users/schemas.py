@@ -82,6 +82,9 @@ class MeUpdate(_Input):
 
     email: Email | None = None
     preferences: PreferencesUpdate = Field(default_factory=PreferencesUpdate)
+    current_password: Password | None = Field(
+        None, description="Needed to change `email`: a link for a new password would go there."
+    )
 
 
 class SetupRequest(_Input):

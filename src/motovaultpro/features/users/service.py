@@ -1,6 +1,8 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from pydantic import SecretStr
+
 from motovaultpro.core.clock import Clock
 from motovaultpro.core.database import AsyncSession, Database
 from motovaultpro.core.errors import ForbiddenError, NotFoundError
@@ -17,6 +19,7 @@ from motovaultpro.features.users.errors import (
     AlreadySetUpError,
     ApiKeyRefusedError,
     LastOwnerError,
+    OwnAccountError,
     SharedAccountError,
 )
 from motovaultpro.features.users.repository import GARAGE, ME, MEMBER, UserRepository
@@ -59,18 +62,23 @@ class UserService:
         self._settings = settings
         self._users = UserRepository(session, actor.tenant_id)
 
+    async def confirm(self, password: SecretStr | None, database: Database) -> None:
+        """Raise `InvalidError` unless the actor has given their own password. Before any other work of the request."""
+        given = "" if password is None else password.get_secret_value()
+        await accounts.confirm_password(database, self._passwords, self._actor.user_id, given)
+
     async def change_me(self, data: MeUpdate, precondition: Precondition) -> bytes:
         user_id = self._actor.user_id
         await self._users.lock_user(user_id)
         if precondition.is_given:
             precondition.check(await self._me())
         if "email" in data.model_fields_set:
-            require_person(self._actor)
             await self._users.set_email(user_id, data.email)
+        fields = sorted(data.model_fields_set - {"current_password"})
         preferences = data.preferences.model_dump(exclude_unset=True)
         if preferences:
             await self._users.merge_preferences(user_id, preferences)
-        await self._publish("user.updated", user_id, fields=sorted(data.model_fields_set))
+        await self._publish("user.updated", user_id, fields=fields)
         return await self._me()
 
     async def add(self, data: UserCreate) -> tuple[int, bytes, Link | None]:
@@ -89,13 +97,15 @@ class UserService:
         return user_id, await self._found(MEMBER, member_id=user_id), link
 
     async def change(self, user_id: int, data: UserUpdate, precondition: Precondition) -> bytes:
-        await self._users.lock_garage()
+        await self._take_turn()
         member = await self._member(user_id)
         if precondition.is_given:
             precondition.check(await self._found(MEMBER, member_id=user_id))
         changes = data.model_dump(exclude_unset=True)
         if "role" in changes:
             self._check_rank(data.role)
+        if "email" in changes:
+            self._check_not_own(user_id)
         if changes.keys() & _ACCOUNT_FIELDS:
             await self._check_not_shared(user_id)
         changed = replace(member, **changes)
@@ -107,25 +117,35 @@ class UserService:
 
     async def remove(self, user_id: int) -> None:
         """End the membership; the account too, unless it belongs to another garage."""
-        await self._users.lock_garage()
+        await self._take_turn()
         await self._check_not_last_owner(await self._member(user_id))
         await self._users.remove(user_id)
         await self._publish("user.removed", user_id)
 
     async def password_link(self, user_id: int) -> Link:
         await self._member(user_id)
+        self._check_not_own(user_id)
         await self._check_not_shared(user_id)
         await self._publish("user.password_link_created", user_id)
         return await self._create_link(user_id)
 
     async def change_garage(self, data: GarageUpdate, precondition: Precondition) -> bytes:
-        await self._users.lock_garage()
+        await self._take_turn()
         if precondition.is_given:
             precondition.check(await self._found(GARAGE))
         changes = data.model_dump(exclude_unset=True)
         await self._users.save_garage(name=changes.pop("name", None), units=changes)
         await self._publish("garage.updated", None, fields=sorted(data.model_fields_set))
         return await self._found(GARAGE)
+
+    async def _take_turn(self) -> None:
+        """Wait for other changes of the garage; who has lost their role by one of them changes nothing any more."""
+        await self._users.lock_garage()
+        member = await self._users.member(self._actor.user_id)
+        if member is None or member.is_disabled:
+            raise ForbiddenError("You do not belong to this garage any more.")
+        self._actor = replace(self._actor, role=member.role)
+        require_manager(self._actor)
 
     async def _me(self) -> bytes:
         scopes = sorted(self._actor.scopes)
@@ -148,6 +168,12 @@ class UserService:
     def _check_rank(self, role: Role) -> None:
         if not self._actor.role.at_least(role):
             raise ForbiddenError("Only an owner may manage owners.")
+
+    def _check_not_own(self, user_id: int) -> None:
+        if user_id == self._actor.user_id:
+            raise OwnAccountError(
+                "Change your own address and password where your current password is asked for."
+            )
 
     async def _check_not_last_owner(self, member: Member) -> None:
         is_owner = member.role is Role.OWNER and not member.is_disabled

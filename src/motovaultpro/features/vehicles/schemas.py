@@ -17,6 +17,7 @@ from motovaultpro.core.types import (
     Money,
     Name,
     Notes,
+    PlainZero,
     Quantity,
     RecordDate,
     Tags,
@@ -30,7 +31,9 @@ MAX_ENERGY_SOURCES = 6
 
 Year = Annotated[int, Field(ge=1800, le=2200)]
 Multiplier = Annotated[Decimal, Field(gt=0, lt=1_000_000, max_digits=12, decimal_places=6)]
-Difference = Annotated[Decimal, Field(gt=-(10**9), lt=10**9, max_digits=12, decimal_places=1)]
+Difference = Annotated[
+    Decimal, Field(gt=-(10**9), lt=10**9, max_digits=12, decimal_places=1), PlainZero
+]
 
 
 class EnergySourceWrite(BaseModel):

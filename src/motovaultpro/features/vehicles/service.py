@@ -141,6 +141,7 @@ class VehicleService:
             raise ForbiddenError(f"This vehicle is not shared with you for '{needed}'.")
 
     async def share(self, data: ShareWrite) -> tuple[int, bytes]:
+        users.require_person(self._actor)
         await self._authorize_sharing(data.vehicle_id)
         if await users.role_of(self._session, self._actor.tenant_id, data.user_id) is None:
             raise InvalidError(
@@ -154,6 +155,7 @@ class VehicleService:
         return share_id, orjson.dumps({"id": share_id, **data.model_dump()})
 
     async def unshare(self, share_id: int) -> None:
+        users.require_person(self._actor)
         share = await self._vehicles.share(share_id)
         if share is None:
             raise NotFoundError("There is no such share.")

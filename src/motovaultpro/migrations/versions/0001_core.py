@@ -55,8 +55,9 @@ CREATE TABLE sessions (
     user_id bigint NOT NULL,
     kind text NOT NULL CHECK (kind IN ('cookie', 'bearer')),
     token_hash bytea NOT NULL UNIQUE,
-    -- A refresh token that was already exchanged: seeing it again means it was stolen, and ends the session.
-    previous_token_hash bytea UNIQUE,
+    -- What all refresh tokens of a session have in common: seeing it with another token than the present one means that
+    -- one was stolen, and ends the session.
+    family_hash bytea UNIQUE,
     is_remembered boolean NOT NULL DEFAULT false,
     user_agent text NOT NULL DEFAULT '',
     address text NOT NULL DEFAULT '',

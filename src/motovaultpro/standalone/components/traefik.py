@@ -33,7 +33,7 @@ class Traefik(Component):
     - `port`: of plain HTTP on `host`, 0 takes a free one. `certificate` (certificate and key file) opens `tls_port` too.
     - `rate_limit`: requests a second from one address; twice as many in a burst.
 
-    /traefik/dashboard/ is the dashboard, for whoever /auth/verify lets pass.
+    /traefik/dashboard/ is the dashboard, for owners, as /auth/verify says.
     """
 
     def __init__(
@@ -201,7 +201,7 @@ class Traefik(Component):
             "compress": {"compress": {"excludedContentTypes": ["text/event-stream"]}},
             "auth": {
                 "forwardAuth": {
-                    "address": f"{self.url}/auth/verify",
+                    "address": f"{self.url}/auth/verify?role=owner",
                     "authResponseHeaders": list(_IDENTITY_HEADERS),
                     "trustForwardHeader": False,
                     "maxResponseBodySize": 65536,
