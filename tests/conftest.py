@@ -6,7 +6,6 @@ from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import pytest
-import structlog
 from asgi_lifespan import LifespanManager
 from fastapi import FastAPI
 from pydantic import SecretStr
@@ -31,12 +30,13 @@ from tests.factories.garages import Garage, make_garage
 LIFESPAN_SECONDS = 30
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(autouse=True)
 def _logging() -> None:
-    """As in production: unconfigured, structlog draws every traceback in colours, and that takes seconds."""
+    """As in production: unconfigured, structlog draws every traceback in colours, and that takes seconds.
+
+    Before each test, because some configure it in their own way.
+    """
     configure_logging(ObservabilitySettings(log_level="debug"))
-    # Else `capture_logs` sees nothing of a logger that another test has used before.
-    structlog.configure(cache_logger_on_first_use=False)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,5 @@
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -8,20 +8,12 @@ import pytest
 from typer.testing import CliRunner
 
 from motovaultpro.cli.import_ import app
-from motovaultpro.core.observability.logging import configure_logging
-from motovaultpro.core.settings import ObservabilitySettings, Settings
+from motovaultpro.core.settings import Settings
 from tests.factories.garages import Garage
 from tests.factories.litedb_file import encrypt, make_file
 from tests.factories.lubelogger import PDF, attached, gas, service, vehicle, write_backup
 
 Run = Callable[..., Any]
-
-
-@pytest.fixture(autouse=True)
-def _logging() -> Iterator[None]:
-    """A command sends the logs of its process to its own standard error."""
-    yield
-    configure_logging(ObservabilitySettings(log_level="warning"))
 
 
 @pytest.fixture
