@@ -63,7 +63,7 @@ def test_up_fails_clearly_where_the_directory_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     result = _run("up", "--data-dir", tmp_path / "file")
     assert result.exit_code == 1
-    assert "error: The data directory cannot be made" in result.output
+    assert "motovault: The data directory cannot be made" in result.output
 
 
 def test_logs_follow_until_interrupted(tmp_path: Path) -> None:

@@ -89,3 +89,4 @@ async def test_prints_where_the_first_owner_is_made_while_there_is_none(
             )
         done = motovault("setup-link")
         assert (done.returncode, done.stdout) == (0, "")
+        assert "There is an owner already" in done.stderr

@@ -60,10 +60,23 @@ motovault import lubelogger postgresql://lubelogger:secret@db/lubelogger --files
 motovault import lubelogger cartracker.db --report import.json --format json
 """
 
-app = typer.Typer(no_args_is_help=True, help="Bring the data of another program here.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="""Bring the data of another program here, into the running system.
+
+Examples:
+
+    motovault import lubelogger db_backup_2026-05-01.zip --dry-run
+
+    motovault import list
+
+    motovault import rollback 3
+""",
+)
 
 Tenant = Annotated[
-    UUID | None, typer.Option(help="The garage to import into; default: the only one.")
+    UUID | None,
+    typer.Option(help="Id of the garage, as in `GET /api/v1/me`; default: the first one."),
 ]
 OutputFormat = Annotated[
     Format, typer.Option("--format", help="text for people, json for programs.")
@@ -172,7 +185,10 @@ def lubelogger(
 def list_runs(
     data_dir: DataDir = None, *, output: OutputFormat = Format.TEXT, tenant: Tenant = None
 ) -> None:
-    """Show the imports of a garage, newest first."""
+    """Show the imports of a garage, newest first.
+
+    Example: motovault import list
+    """
     found = _on(data_dir, tenant, lambda _, target: runs(target))
     print_runs(found, output)
 

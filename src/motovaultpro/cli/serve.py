@@ -15,7 +15,12 @@ def services() -> None:
 
 @app.command()
 def backend() -> None:
-    """The application API."""
+    """The application API.
+
+    Reads the settings from the environment; `motovault up` runs it already.
+
+    Example: MVP_CONFIG_FILE=/etc/motovault.toml motovault serve backend
+    """
     try:
         settings = load_settings()
     except SettingsError as error:

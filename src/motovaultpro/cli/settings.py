@@ -17,7 +17,10 @@ EXIT_MISCONFIGURED = 2
 DataDir = Annotated[
     Path | None,
     typer.Option(
-        "--data-dir", help="The running one-machine system to talk to; default: the usual one."
+        "--data-dir",
+        help="Data directory of the running system. Default: the settings in the environment if they are complete, "
+        "else the usual directory.",
+        show_default=False,
     ),
 ]
 

@@ -88,7 +88,8 @@ def up(
     public_url: Annotated[
         str | None,
         typer.Option(
-            help="Address people type, if another one, such as a proxy's.", show_default=False
+            help="Address people type where it is another one, such as https://garage.example.org of a proxy.",
+            show_default=False,
         ),
     ] = None,
     rate_limit: Annotated[
@@ -143,7 +144,9 @@ def up(
 
 
 def status(data_dir: DataDir = None) -> None:
-    """Show each service of the running system. Exit code 0: all healthy, 1: not all, 3: not running.
+    """Show each service of the running system.
+
+    Exit code 0: all healthy, 1: not all, 3: not running.
 
     Examples:
 
@@ -249,7 +252,9 @@ def doctor(
         int, typer.Option(min=1, max=65535, help="The port to be used.")
     ] = DEFAULT_PORT,
 ) -> None:
-    """Check everything a start needs and say what to do. Exit code 1: something must be done.
+    """Check everything a start needs and say what to do.
+
+    Exit code 1: something must be done.
 
     Examples:
 
@@ -316,5 +321,5 @@ def _or_dash(value: int | timedelta | None) -> str:
 
 
 def _fail(message: str, code: int = 1) -> NoReturn:
-    print(f"error: {message}", file=sys.stderr)
+    print(f"motovault: {message}", file=sys.stderr)
     raise typer.Exit(code)

@@ -25,23 +25,38 @@ Examples:
     motovault users list
 
     motovault users reset-link ada --data-dir /srv/motovault
+
+    motovault users setup-link
 """,
 )
 
 
 @app.command("setup-link")
 def setup_link(data_dir: DataDir = None) -> None:
-    """Print the path of a new one-time link to create the first owner; nothing once there is one."""
+    """Print the path of a new one-time link to create the first owner; earlier links stop working.
+
+    It goes behind the system's address. Once there is an owner it prints nothing, and says so on stderr.
+
+    Example: motovault users setup-link
+    """
     path = _with_database(stack_settings_or_exit(data_dir), users.setup_link)
     if path is not None:
         typer.echo(path)
+    else:
+        typer.echo(
+            "motovault: There is an owner already: motovault users list, motovault users reset-link NAME",
+            err=True,
+        )
 
 
 @app.command("reset-link")
 def reset_link(
     name: Annotated[str, typer.Argument(help="The user's name.")], data_dir: DataDir = None
 ) -> None:
-    """Print a one-time link with which the user chooses a new password."""
+    """Print a one-time link with which the user chooses a new password; earlier links stop working.
+
+    Example: motovault users reset-link ada
+    """
     settings = stack_settings_or_exit(data_dir)
     lifetime = settings.security.reset_token_lifetime
     try:
@@ -54,7 +69,10 @@ def reset_link(
 
 @app.command("list")
 def list_users(data_dir: DataDir = None) -> None:
-    """Print everybody: id, name, roles, and whether they are disabled."""
+    """Print everybody, separated by tabs: id, name, roles, and whether they are disabled.
+
+    Example: motovault users list
+    """
     for account in _with_database(stack_settings_or_exit(data_dir), _everybody):
         roles = ", ".join(sorted({role.value for role in account.roles.values()}))
         state = "disabled" if account.is_disabled else ""
