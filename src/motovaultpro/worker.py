@@ -25,7 +25,7 @@ from motovaultpro.core.job_runner import (
     run_jobs,
 )
 from motovaultpro.core.observability.logging import configure_logging
-from motovaultpro.core.observability.metrics import OUTBOX_LAG, start_metrics_server
+from motovaultpro.core.observability.metrics import OUTBOX_FAILED, OUTBOX_LAG, start_metrics_server
 from motovaultpro.core.observability.tracing import configure_tracing, shutdown_tracing
 from motovaultpro.core.resources import Resources, open_resources
 from motovaultpro.core.settings import Settings
@@ -94,6 +94,7 @@ async def _measure_outbox(database: Database) -> None:
     while True:
         try:
             OUTBOX_LAG.set((await events.lag(database)).total_seconds())
+            OUTBOX_FAILED.set(await events.count_set_aside(database))
         except UnavailableError as error:
             log.warning("outbox_not_measured", error=repr(error))
         await asyncio.sleep(_MEASURE_SECONDS)

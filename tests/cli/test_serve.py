@@ -9,5 +9,5 @@ def test_names_each_wrong_setting_and_does_not_start(monkeypatch: pytest.MonkeyP
     result = CliRunner().invoke(app, ["backend"])
     assert result.exit_code == 2
     assert "MVP_SECURITY__SECRET_KEY: " in result.stderr
-    assert "MVP_DATABASE: Field required" in result.stderr
+    assert "MVP_DATABASE__URL: Field required" in result.stderr
     assert "Traceback" not in result.output

@@ -210,6 +210,10 @@ async def test_lag_is_the_age_of_the_oldest_that_waits(
     await events.deliver(own_database, new, ())
     assert await events.lag(own_database) == timedelta(0)
 
+    assert await events.count_set_aside(own_database) == 1
+    await events.deliver(own_database, aside, ())
+    assert await events.count_set_aside(own_database) == 0
+
 
 async def test_an_event_set_aside_says_why_and_can_be_delivered_later(
     own_database: Database, tenant: UUID

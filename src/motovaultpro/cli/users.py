@@ -51,7 +51,10 @@ def setup_link(data_dir: DataDir = None) -> None:
 
 @app.command("reset-link")
 def reset_link(
-    name: Annotated[str, typer.Argument(help="The user's name.")], data_dir: DataDir = None
+    name: Annotated[
+        str, typer.Argument(help="The user's name, or the id that `users list` shows.")
+    ],
+    data_dir: DataDir = None,
 ) -> None:
     """Print a one-time link with which the user chooses a new password; earlier links stop working.
 

@@ -143,6 +143,15 @@ async def lag(database: Database) -> timedelta:
     return oldest or timedelta(0)
 
 
+async def count_set_aside(database: Database) -> int:
+    """Events that nobody will deliver unless somebody looks into it."""
+    async with database.system_session() as session:
+        count: int = await session.scalar(
+            text("SELECT count(*) FROM outbox WHERE failed_at IS NOT NULL AND delivered_at IS NULL")
+        )
+    return count
+
+
 async def delete_delivered(database: Database, *, before: datetime) -> None:
     """Forget delivered events of long ago; those set aside stay."""
     async with database.system_session() as session:

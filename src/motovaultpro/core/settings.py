@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
+from tomllib import TOMLDecodeError
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
@@ -228,12 +229,31 @@ class SettingsError(Exception):
 
 def load_settings() -> Settings:
     """Read and check all settings. Raises `SettingsError`."""
+    config_file = os.environ.get("MVP_CONFIG_FILE")
+    if config_file and not Path(config_file).is_file():
+        raise SettingsError([f"MVP_CONFIG_FILE: there is no file {config_file}"])
     try:
         return Settings()
+    except TOMLDecodeError as error:
+        raise SettingsError([f"MVP_CONFIG_FILE: {config_file} is not TOML: {error}"]) from None
     except ValidationError as error:
         raise SettingsError(
-            [_problem(item["loc"], item["msg"]) for item in error.errors()]
+            [
+                _problem(location, item["msg"])
+                for item in error.errors()
+                for location in _named(item["loc"], item["type"])
+            ]
         ) from None
+
+
+def _named(location: tuple[int | str, ...], kind: str) -> list[tuple[int | str, ...]]:
+    """Where the problem is; of a section that is not there at all, the settings that it must have."""
+    is_section = kind == "missing" and len(location) == 1
+    field = Settings.model_fields.get(str(location[0])) if is_section else None
+    section = None if field is None else field.annotation
+    if not (isinstance(section, type) and issubclass(section, BaseModel)):
+        return [location]
+    return [(*location, name) for name, each in section.model_fields.items() if each.is_required()]
 
 
 def _problem(location: tuple[int | str, ...], message: str) -> str:

@@ -10,7 +10,13 @@ import httpx
 import pytest
 from prometheus_client import REGISTRY
 
-from motovaultpro.core.errors import AppError, InvalidError, NotFoundError, TooLargeError
+from motovaultpro.core.errors import (
+    AppError,
+    InvalidError,
+    NotFoundError,
+    TooLargeError,
+    UnavailableError,
+)
 from motovaultpro.core.settings import StorageSettings
 from motovaultpro.core.storage import (
     SpooledObject,
@@ -352,3 +358,20 @@ async def test_health_says_that_the_directory_is_gone(tmp_path: Path, spool: Mem
 
     with pytest.raises(AppError, match="No such file or directory"):
         await storage.health()
+
+
+async def test_a_directory_that_went_away_is_not_made_again(
+    tmp_path: Path, spool: MemorySpool
+) -> None:
+    directory = tmp_path / "mount"
+    storage = Storage(StorageSettings(url=directory.as_uri(), spool_max_bytes=1000), spool)
+    directory.rmdir()
+
+    stored = await storage.put(uuid4(), in_chunks(b"x" * 1000), filename="a.bin")
+    with pytest.raises(UnavailableError):
+        await storage.put(uuid4(), in_chunks(b"x" * 1001), filename="a.bin")
+
+    assert not directory.exists()
+    directory.mkdir()
+    assert await storage.drain_spool() == 1
+    assert (await storage.head(stored.key)).size == 1000

@@ -47,6 +47,7 @@ CACHE_EVENTS = Counter(
     ["level", "event"],
 )
 OUTBOX_LAG = Gauge("motovault_outbox_lag_seconds", "Age of the oldest event not yet delivered.")
+OUTBOX_FAILED = Gauge("motovault_outbox_failed", "Events set aside after their last attempt.")
 JOB_OUTCOMES = Counter(
     "motovault_jobs_total", "Background jobs finished, by outcome.", ["job", "outcome"]
 )

@@ -64,6 +64,7 @@ class ObjectStore:
         patience = timedelta(seconds=settings.patience_seconds)
         self.url = url
         self._store = _open(url, settings, patience)
+        self._directory = _directory(url) if url.startswith("file://") else None
         self._breakers = AsyncCircuitBreakerFactory(
             default_threshold=_FAILURES_TO_OPEN,
             default_ttl=patience.total_seconds() / 2,
@@ -72,6 +73,7 @@ class ObjectStore:
 
     async def put(self, key: str, content: bytes, content_type: str, filename: str) -> None:
         """Write a small object; one that is there already is left as it is."""
+        self._require_directory()
         async with self._watch("put"):
             try:
                 await obstore.put_async(
@@ -88,6 +90,7 @@ class ObjectStore:
         self, key: str, blocks: AsyncIterator[bytes], content_type: str, filename: str
     ) -> None:
         """Write an object in parts while its blocks arrive; nothing is left behind when `blocks` raises."""
+        self._require_directory()
         async with self._watch("put"):
             handoff: asyncio.Queue[bytes | Exception | None] = asyncio.Queue(maxsize=1)
             upload = asyncio.ensure_future(
@@ -206,6 +209,11 @@ class ObjectStore:
             reason = str(error).partition("\n")[0]
             log.warning("storage_failed", operation=operation, store=self.url, error=reason)
             raise StoreDownError(reason) from error
+
+    def _require_directory(self) -> None:
+        """Why: the library would make a directory that went away (a lost mount), and files would land beside the others."""
+        if self._directory is not None and not self._directory.is_dir():
+            raise StoreDownError(f"{self._directory} is gone")
 
 
 class _AbortedError(Exception):

@@ -16,6 +16,8 @@ from motovaultpro.features.users import service
 from motovaultpro.features.users.contracts import Member, Preferences, Units
 from motovaultpro.features.users.repository import UserRepository
 
+_ID_DIGITS = 19  # fewer always fit into a bigint
+
 
 def require_person(actor: Actor) -> None:
     """Raise `ForbiddenError` for an API key: for what decides who can sign in, and as what."""
@@ -121,6 +123,10 @@ async def password_link(
     """For the operator: a link with which the user chooses a new password. Raises `NotFoundError`."""
     async with database.system_session() as session:
         user_id = await accounts.find(session, name=name)
+        # An imported owner may have no name yet: LubeLogger kept only its hash. `motovault users list` shows the id.
+        if user_id is None and name.isascii() and name.isdigit() and len(name) < _ID_DIGITS:
+            account = await accounts.account(session, int(name))
+            user_id = None if account is None else account.user_id
         if user_id is None:
             raise NotFoundError(f"There is no user '{name}'.")
         return await links.create(

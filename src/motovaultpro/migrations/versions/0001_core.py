@@ -113,6 +113,7 @@ CREATE TABLE outbox (
     last_error text,
     UNIQUE (tenant_id, id)
 );
+CREATE INDEX outbox_failed_idx ON outbox (failed_at) WHERE failed_at IS NOT NULL AND delivered_at IS NULL;
 CREATE INDEX outbox_undelivered_idx ON outbox (occurred_at) WHERE delivered_at IS NULL AND failed_at IS NULL;
 
 -- What an event's handlers have done: makes at-least-once delivery happen once for handlers that write here.
