@@ -1,5 +1,5 @@
 # Every command a developer needs. `make help` says what each does.
-# Two machines' worth of setup: `run` needs the servers, `test` and the rest also need the tools.
+# `run` needs the servers only; `test` and the rest also install the tools.
 
 PYTHON ?= python3
 BIN := .venv/bin
