@@ -1,75 +1,25 @@
 import asyncio
-import dataclasses
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from typing_extensions import override
-from valkey import Valkey as Client
 from valkey.exceptions import ConnectionError as ValkeyConnectionError
 from valkey.exceptions import ResponseError, ValkeyError
 
 from motovaultpro.core.valkey import Valkey
 from motovaultpro.standalone.components.ports import LOOPBACK, free_port
-from motovaultpro.standalone.components.process import Command
 from motovaultpro.standalone.components.valkey import Valkey as Server
 from tests.core.conftest import frozen, kill
 from tests.factories.eventually import eventually
 from tests.factories.proxy import proxy_to
+from tests.factories.valkey_servers import ClusterNode, Sentinel
 
 PASSWORD = "p@ss:w/rd%20"
 QUOTED = quote(PASSWORD, safe="")
 OUTAGES = (ValkeyError, OSError)
-
-
-class SentinelServer(Server):
-    """Watches one server as `garage`. Has no password itself, as is usual."""
-
-    def __init__(self, directory: Path, watched: Server) -> None:
-        super().__init__(directory)
-        self._watched = watched
-
-    @property
-    @override
-    def url(self) -> str:
-        return f"valkey://{LOOPBACK}:{self.port}"
-
-    @override
-    def prepare(self) -> None:
-        super().prepare()
-        self._configuration.write_text(
-            f"bind {LOOPBACK}\nport {self.port}\n"
-            f"sentinel monitor garage {LOOPBACK} {self._watched.port} 1\n"
-            f"sentinel auth-pass garage {PASSWORD}\n"
-        )
-
-    @override
-    def command(self) -> Command:
-        command = super().command()
-        return dataclasses.replace(command, argv=(*command.argv, "--sentinel"))
-
-
-class ClusterServer(Server):
-    """A cluster of one node, which has all slots."""
-
-    @override
-    def prepare(self) -> None:
-        super().prepare()
-        with self._configuration.open("a") as configuration:
-            configuration.write(f"cluster-enabled yes\ncluster-port {free_port([self.port])}\n")
-
-    @override
-    def introduce(self) -> None:
-        with Client.from_url(self.url) as client:
-            with suppress(ResponseError):  # after a restart it has them
-                client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
-            deadline = time.monotonic() + 10
-            while "cluster_state:ok" not in str(client.execute_command("CLUSTER", "INFO")):
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
@@ -112,14 +62,14 @@ async def test_works_with_one_server(server: Server) -> None:
 
 
 async def test_works_through_sentinels_of_which_one_is_dead(server: Server, tmp_path: Path) -> None:
-    with SentinelServer(tmp_path, server) as sentinel:
+    with Sentinel(tmp_path, server, service="garage", password=PASSWORD) as sentinel:
         hosts = f"{LOOPBACK}:{free_port([sentinel.port])},{LOOPBACK}:{sentinel.port}"
         async with valkey_at(f"valkey+sentinel://:{QUOTED}@{hosts}/garage") as valkey:
             assert await works(valkey)
 
 
 async def test_works_on_a_cluster(tmp_path: Path) -> None:
-    with ClusterServer(tmp_path, password=PASSWORD) as node:
+    with ClusterNode(tmp_path, password=PASSWORD) as node:
         async with valkey_at(
             f"valkey+cluster://:{QUOTED}@{LOOPBACK}:{node.port}", rest_seconds=0.05
         ) as valkey:

@@ -206,17 +206,19 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        config_file = os.environ.get("MVP_CONFIG_FILE")
         return (
             init_settings,
             env_settings,
             NestedSecretsSettingsSource(
                 file_secret_settings, secrets_dir=os.environ.get("MVP_SECRETS_DIR", "/run/secrets")
             ),
-            TomlConfigSettingsSource(
-                settings_cls, toml_file=Path(config_file) if config_file else None
-            ),
+            TomlConfigSettingsSource(settings_cls, toml_file=_config_file()),
         )
+
+
+def _config_file() -> Path | None:
+    name = os.environ.get("MVP_CONFIG_FILE")
+    return Path(name) if name else None
 
 
 class SettingsError(Exception):
@@ -229,8 +231,8 @@ class SettingsError(Exception):
 
 def load_settings() -> Settings:
     """Read and check all settings. Raises `SettingsError`."""
-    config_file = os.environ.get("MVP_CONFIG_FILE")
-    if config_file and not Path(config_file).is_file():
+    config_file = _config_file()
+    if config_file is not None and not config_file.is_file():
         raise SettingsError([f"MVP_CONFIG_FILE: there is no file {config_file}"])
     try:
         return Settings()

@@ -1,5 +1,4 @@
 import asyncio
-import dataclasses
 import os
 import signal
 import time
@@ -11,14 +10,13 @@ from urllib.parse import quote
 import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
-from typing_extensions import override
 from valkey import Valkey as Client
 
 from motovaultpro.core.errors import TooManyRequestsError
 from motovaultpro.core.security.ratelimit import LOCAL_WINDOWS, PAUSE_SECONDS, RateLimiter, network
 from motovaultpro.standalone.components.ports import LOOPBACK, free_port
-from motovaultpro.standalone.components.process import Command
 from motovaultpro.standalone.components.valkey import Valkey
+from tests.factories.valkey_servers import ClusterNode, Sentinel
 
 PASSWORD = "p@ss:w/rd%20"
 QUOTED = quote(PASSWORD, safe="")
@@ -33,56 +31,6 @@ class Timer:
 
     def __call__(self) -> float:
         return self.now
-
-
-class Sentinel(Valkey):
-    """Watches one server as `mymaster`. Has no password itself, as is usual."""
-
-    def __init__(self, directory: Path, watched: Valkey) -> None:
-        super().__init__(directory)
-        self._watched = watched
-
-    @property
-    @override
-    def url(self) -> str:
-        return f"valkey://{LOOPBACK}:{self.port}"
-
-    @override
-    def prepare(self) -> None:
-        super().prepare()
-        self._configuration.write_text(
-            f"bind {LOOPBACK}\nport {self.port}\n"
-            f"sentinel monitor mymaster {LOOPBACK} {self._watched.port} 1\n"
-            f"sentinel auth-pass mymaster {PASSWORD}\n"
-        )
-
-    @override
-    def command(self) -> Command:
-        command = super().command()
-        return dataclasses.replace(command, argv=(*command.argv, "--sentinel"))
-
-
-class ClusterNode(Valkey):
-    """A cluster of one node, which has all slots."""
-
-    @override
-    def prepare(self) -> None:
-        super().prepare()
-        with self._configuration.open("a") as configuration:
-            configuration.write(f"cluster-enabled yes\ncluster-port {free_port([self.port])}\n")
-
-    @override
-    def introduce(self) -> None:
-        with Client.from_url(self.url) as client:
-            client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
-            wait_for(lambda: "cluster_state:ok" in str(client.execute_command("CLUSTER", "INFO")))
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @asynccontextmanager
@@ -284,7 +232,7 @@ async def test_limits_locally_with_a_wrong_password(valkey: Valkey) -> None:
 
 @pytest.mark.parametrize("path", ["", "/mymaster"])
 async def test_works_through_sentinels(valkey: Valkey, tmp_path: Path, path: str) -> None:
-    with Sentinel(tmp_path, valkey) as sentinel:
+    with Sentinel(tmp_path, valkey, service="mymaster", password=PASSWORD) as sentinel:
         dead = free_port([sentinel.port])
         url = f"valkey+sentinel://:{QUOTED}@{LOOPBACK}:{dead},{LOOPBACK}:{sentinel.port}{path}"
         async with limiter_on(url) as limiter, limiter_on(valkey.url) as direct:

@@ -23,7 +23,9 @@ async def test_units_come_from_the_user_then_from_the_garage(garage: Garage) -> 
         assert await users.units_for(session, tenant_id, user_id) == Units(
             "USD", DistanceUnit.MI, VolumeUnit.US_GAL
         )
-        await users.set_garage_defaults(session, tenant_id, METRIC)
+    metric = {"currency": "EUR", "distance_unit": "km", "volume_unit": "l"}
+    assert (await garage.client.patch("/api/v1/garage", json=metric)).status_code == 200
+    async with garage.database.session(tenant_id) as session:
         assert await users.garage_defaults(session, tenant_id) == METRIC
         await users.set_preferences(session, tenant_id, user_id, {"currency": "CHF"})
 

@@ -67,17 +67,6 @@ async def set_preferences(
     await UserRepository(session, tenant_id).merge_preferences(user_id, changes)
 
 
-async def set_garage_defaults(session: AsyncSession, tenant_id: UUID, units: Units) -> None:
-    """For imports; publishes nothing."""
-    await UserRepository(session, tenant_id).save_garage(
-        units={
-            "currency": units.currency,
-            "distance_unit": units.distance_unit,
-            "volume_unit": units.volume_unit,
-        }
-    )
-
-
 async def create_imported_user(
     session: AsyncSession,
     tenant_id: UUID,
